@@ -1,0 +1,27 @@
+"""Errors a user can cause, each told in one sentence that says what to do."""
+
+from __future__ import annotations
+
+
+class CompanionError(Exception):
+    """Base of every error this package raises on purpose.
+
+    The message is one sentence that names the file, key or shape at fault and the way out;
+    the command line and the notebooks print it without a traceback.
+    """
+
+
+class ConfigError(CompanionError, ValueError):
+    """A setting, variant, profile or term name that does not exist or does not fit."""
+
+
+class DataError(CompanionError):
+    """A manifest, video or image that is missing, broken or too short."""
+
+
+class ShapeError(CompanionError, ValueError):
+    """A tensor whose shape does not match the token grid or the configuration."""
+
+
+class RunStoreError(CompanionError):
+    """A results folder or a stored run that cannot be read, written or locked."""

@@ -1,0 +1,458 @@
+"""The study as a table: variants, regimes, profiles; and the runs a notebook needs.
+
+A study is a table of variants, a variant is a sum of named terms, a run is one variant with one
+seed. `resolve` turns names into a `RunConfig`, whose hash is the run's address. Forms that train
+the same thing resolve to the same run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from vjepa_lib import runs
+from vjepa_lib.augment import Augmentation
+from vjepa_lib.clips import ClipSet, load_clips
+from vjepa_lib.errors import ConfigError
+from vjepa_lib.masking import MaskingConfig
+from vjepa_lib.pretrain import ClipMixture, Schedule, TermSpec, Trainer, TrainSetup, pretrain
+from vjepa_lib.probes import ProbeConfig, evaluate
+from vjepa_lib.provenance import ROOT
+from vjepa_lib.synthetic import BENCHMARKS, PRETRAINING, REGIMES, DataSpec
+from vjepa_lib.synthetic import ensure as render_data
+from vjepa_lib.vit import EncoderConfig, PredictorConfig
+
+FORMS = ("released", "described")
+HEAD_HIDDEN = 256
+
+# --- variants ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the study's table.
+
+    Attributes
+    ----------
+    name, regime : key, and the pretraining data it was published with.
+    terms : (term, weight, options) added to the JEPA and context losses.
+    masking : kind of mask.
+    ema : whether the target encoder follows.
+    family : the idea it belongs to; decides its colour in figures.
+    """
+
+    name: str
+    regime: str
+    terms: tuple[tuple[str, float, dict], ...] = ()
+    masking: str = "multiblock"
+    ema: bool = True
+    family: str = "baseline"
+
+
+_FWM = (("fwm_static", 0.05, {}), ("fwm_orth", 0.01, {}))
+_Y = {"channels": "dynamics"}
+_HARD = {"hard_weighted": True}
+
+
+def _kinematic(name: str, weight: float = 0.1, **options) -> Variant:
+    return Variant(name, "ucf101", (("kinematic", weight, options),), ema=False, family="kinematic")
+
+
+VARIANTS: dict[str, Variant] = {
+    v.name: v
+    for v in (
+        Variant("baseline", "mixed"),
+        Variant("hw", "mixed", (("hw", 0.3, {}),), family="hw"),
+        Variant("ld", "mixed", (("ld", 1.0, {}),), family="ld"),
+        Variant("fwm", "mixed", _FWM, family="fwm"),
+        Variant("fwm_ld", "mixed", (*_FWM, ("ld", 1.0, _Y)), family="fwm"),
+        Variant("hw_ld", "mixed", (("hw", 1.0, {}), ("ld", 1.0, _HARD)), family="ld"),
+        # Not in the paper: the cell its factorial lacks. Weight 1, as in its other combinations.
+        Variant("fwm_hw", "mixed", (*_FWM, ("hw", 1.0, {})), family="fwm"),
+        Variant(
+            "fwm_hw_ld",
+            "mixed",
+            (*_FWM, ("hw", 1.0, {}), ("ld", 1.0, _Y | _HARD)),
+            family="fwm",
+        ),
+        Variant("motion_guided", "mixed", masking="motion_guided", family="masking"),
+        Variant("amg", "mixed", masking="amg", family="masking"),
+        Variant("delta", "mixed", (("delta", 0.5, {}),), family="temporal"),
+        Variant(
+            "combo", "mixed", (("delta", 0.5, {}), ("hw", 0.3, {})), masking="amg", family="temporal"
+        ),
+        Variant("spectral", "mixed", (("spectral", 1.0, {}),), family="temporal"),
+        Variant("ltc", "mixed", (("ltc", 0.5, {}),), family="contrast"),
+        Variant("ac", "mixed", (("ac", 1.0, {}),), family="action"),
+        Variant("ac_hw", "mixed", (("ac", 1.0, {}), ("hw", 0.3, {})), family="action"),
+        Variant("fac", "mixed", (*_FWM, ("ac", 1.0, _Y)), family="action"),
+        Variant("ucf_baseline", "ucf101"),
+        _kinematic("kinematic", 1.0),
+        _kinematic("kinematic_0_1"),
+        _kinematic("kinematic_accel", kind="acceleration"),
+        _kinematic("kinematic_anneal", anneal=True),
+        _kinematic("kinematic_huber", kind="huber"),
+        _kinematic("kinematic_split", ratio=0.5),
+        Variant("sigreg", "ucf101", (("sigreg", 1.0, {}),), family="dynamics"),
+        Variant("sigreg_no_ema", "ucf101", (("sigreg", 1.0, {}),), ema=False, family="dynamics"),
+        # The control the paper lacks: EMA off and nothing else.
+        Variant("no_ema", "ucf101", ema=False, family="kinematic"),
+        Variant("hamiltonian", "ucf101", (("hamiltonian", 1.0, {}),), family="dynamics"),
+        Variant("velgate", "ucf101", (("velgate", 1.0, {}),), family="dynamics"),
+        Variant("ucf_motion_guided", "ucf101", masking="motion_guided", family="masking"),
+        Variant("future_predictive", "ucf101", masking="future_predictive", family="masking"),
+        Variant("motion_future", "ucf101", masking="motion_future", family="masking"),
+    )
+}
+
+FACTORS = ("fwm", "hw", "ld")
+FACTORIAL: dict[tuple[int, int, int], str] = {
+    (0, 0, 0): "baseline",
+    (1, 0, 0): "fwm",
+    (0, 1, 0): "hw1",
+    (0, 0, 1): "ld",
+    (1, 1, 0): "fwm_hw",
+    (1, 0, 1): "fwm_ld",
+    (0, 1, 1): "hw_ld",
+    (1, 1, 1): "fwm_hw_ld",
+}
+# The published hw row has weight 0.3 and the published combinations weight 1: a factorial needs
+# one weight, so its hw cell is trained at 1.
+VARIANTS["hw1"] = Variant("hw1", "mixed", (("hw", 1.0, {}),), family="hw")
+
+
+def get_variant(name: str) -> Variant:
+    """Look a variant up.
+
+    Raises
+    ------
+    ConfigError : unknown name; the message lists the known ones.
+    """
+    if name not in VARIANTS:
+        raise ConfigError(f"Unknown variant {name!r}: choose one of {', '.join(VARIANTS)}.")
+    return VARIANTS[name]
+
+
+def _form_matters(term: str, options: dict) -> bool:
+    """Whether the two forms of a term train different things."""
+    return (
+        term in ("fwm_static", "fwm_orth")
+        or options.get("channels", "all") != "all"
+        or bool(options.get("hard_weighted"))
+    )
+
+
+def differs(name: str) -> bool:
+    """Whether the released and the described form of a variant are different runs."""
+    v = get_variant(name)
+    return not v.ema or any(_form_matters(t, o) for t, _, o in v.terms)
+
+
+# --- profiles ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sizes of everything: model, data, schedule, probes, seeds.
+
+    Attributes
+    ----------
+    data : amount of embedded data; None where the user's own data is meant (`paper`).
+    head_hidden : hidden width of the terms' heads (256 in the paper).
+    supervised_steps : steps of the supervised references of the data notebook.
+    """
+
+    name: str
+    encoder: EncoderConfig
+    predictor: PredictorConfig
+    schedule: Schedule
+    data: DataSpec | None
+    probes: ProbeConfig
+    seeds: tuple[int, ...]
+    augmentation: Augmentation | None = None
+    head_hidden: int = HEAD_HIDDEN
+    sigreg_directions: int = 1024
+    supervised_steps: int = 600
+
+
+def _tiny(width: int) -> EncoderConfig:
+    return EncoderConfig(
+        height=32,
+        width_px=32,
+        frames=8,
+        patch=8,
+        tubelet=2,
+        width=width,
+        depth=4,
+        heads=4,
+        levels=(1, 2, 3, 4),
+        rope_reference=None,
+        # 0.02 at width 768, kept in proportion to 1 / sqrt(width).
+        init_std=0.06,
+    )
+
+
+PROFILES: dict[str, Profile] = {
+    p.name: p
+    for p in (
+        Profile(
+            "smoke",
+            _tiny(24),
+            PredictorConfig(24, 1, 2),
+            Schedule(
+                steps=6, batch=4, lr=2e-3, lr_start=2e-4, warmup=2, momentum=0.998,
+                log_every=1, probe_every=3,
+            ),
+            DataSpec(pretrain=24, train=48, val=24, test=48),
+            ProbeConfig(epochs=1),
+            seeds=(0, 1),
+            head_hidden=16,
+            sigreg_directions=16,
+            supervised_steps=4,
+        ),
+        Profile(
+            "mini",
+            _tiny(64),
+            PredictorConfig(64, 2, 4),
+            Schedule(
+                steps=900, batch=16, lr=2e-3, lr_start=2e-4, warmup=50, momentum=0.998,
+                probe_every=100,
+            ),
+            DataSpec(),
+            ProbeConfig(),
+            seeds=(0, 1),
+            head_hidden=64,
+            sigreg_directions=64,
+        ),
+        Profile(
+            "small",
+            _tiny(96),
+            PredictorConfig(96, 2, 4),
+            Schedule(
+                steps=4000, batch=32, lr=2e-3, lr_start=2e-4, warmup=100, momentum=0.998,
+                probe_every=200,
+            ),
+            DataSpec(pretrain=8000, train=1000, val=400, test=2000),
+            ProbeConfig(epochs=20),
+            seeds=(0, 1, 2, 3, 4),
+            head_hidden=128,
+            sigreg_directions=256,
+            supervised_steps=1500,
+        ),
+        Profile(
+            "paper",
+            EncoderConfig(),
+            PredictorConfig(),
+            Schedule(amp="bf16"),
+            None,
+            ProbeConfig(epochs=100),
+            seeds=(239, 42, 1337),
+            augmentation=Augmentation(),
+        ),
+    )
+}
+
+
+def get_profile(name: str) -> Profile:
+    """Look a profile up.
+
+    Raises
+    ------
+    ConfigError : unknown name; the message lists the known ones.
+    """
+    if name not in PROFILES:
+        raise ConfigError(f"Unknown profile {name!r}: choose one of {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run is made from; its hash is its address.
+
+    Attributes
+    ----------
+    variant, form, regime, profile, seed : names, for reading.
+    train : the resolved training.
+    data : the embedded data it is trained and probed on.
+    random_init : no training at all: the encoder as it was initialised.
+    """
+
+    variant: str
+    form: str
+    regime: str
+    profile: str
+    seed: int
+    train: TrainSetup
+    data: DataSpec
+    data_key: str
+    probes: ProbeConfig
+    random_init: bool = False
+
+
+def resolve(
+    variant: str,
+    form: str = "released",
+    profile: str = "mini",
+    seed: int = 0,
+    regime: str | None = None,
+) -> RunConfig:
+    """The run of a variant.
+
+    Parameters
+    ----------
+    variant : key of `VARIANTS`, or 'random_init' for the untrained encoder.
+    form : 'released' or 'described'; a variant whose forms do not differ is 'released'.
+    regime : pretraining data; None for the variant's own.
+
+    Raises
+    ------
+    ConfigError : unknown variant, form, profile or regime.
+    """
+    p = get_profile(profile)
+    if form not in FORMS:
+        raise ConfigError(f"Unknown form {form!r}: choose one of {', '.join(FORMS)}.")
+    if p.data is None:
+        raise ConfigError(
+            "The profile 'paper' needs your own data sets: build their manifests with "
+            "'python -m vjepa_lib.datasets build' (docs/datasets.md)."
+        )
+    untrained = variant == "random_init"
+    v = get_variant("baseline" if untrained else variant)
+    form = form if not untrained and differs(v.name) else "released"
+    regime = regime or v.regime
+    if regime not in REGIMES:
+        raise ConfigError(f"Unknown regime {regime!r}: choose one of {', '.join(REGIMES)}.")
+    terms = [TermSpec("jepa"), TermSpec("context")]
+    for name, weight, options in v.terms:
+        options = dict(options)
+        if name in ("ld", "ac", "hamiltonian"):
+            options["hidden"] = p.head_hidden
+        if name == "sigreg":
+            options["directions"] = p.sigreg_directions
+        term_form = form if _form_matters(name, options) else "released"
+        terms.append(TermSpec(name, weight, term_form, tuple(sorted(options.items()))))
+    setup = TrainSetup(
+        encoder=p.encoder,
+        predictor=p.predictor,
+        terms=tuple(terms),
+        masking=MaskingConfig(v.masking),
+        schedule=p.schedule,
+        augmentation=p.augmentation,
+        ema=v.ema,
+        # With EMA off the released code evaluates the target encoder, which never moved.
+        evaluate="context" if not v.ema and form == "described" else "target",
+        seed=seed,
+    )
+    if untrained:
+        setup = replace(setup, schedule=replace(p.schedule, steps=0), masking=MaskingConfig())
+    return RunConfig(
+        variant, form, regime, profile, seed, setup, p.data, p.data.key, p.probes, untrained
+    )
+
+
+def runs_root() -> Path:
+    """Folder of runs: VJEPA_RUNS, or `runs` beside the package."""
+    return Path(os.environ.get("VJEPA_RUNS", ROOT / "runs"))
+
+
+def data_root() -> Path:
+    """Folder of rendered and decoded data: VJEPA_DATA, or `data` beside the package."""
+    return Path(os.environ.get("VJEPA_DATA", ROOT / "data"))
+
+
+@lru_cache(maxsize=2)
+def clip_sets(spec: DataSpec, jobs: int | None = None, progress: bool = True) -> dict[str, ClipSet]:
+    """Every embedded domain, rendered and decoded once, then mapped from the cache."""
+    manifests = render_data(spec, data_root(), jobs, progress)
+    return {
+        name: load_clips(
+            manifest,
+            spec.frames,
+            spec.size,
+            data_root() / "decoded",
+            workers=jobs,
+            progress=progress,
+        )
+        for name, manifest in manifests.items()
+    }
+
+
+def train_run(
+    config: RunConfig, partial: Path | None, device: str = "cpu", progress: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Pretrain and probe one run: (metrics, curves)."""
+    sets = clip_sets(config.data, 1, False)
+    if config.random_init:
+        encoder, curves = Trainer(config.train, device).evaluated, pd.DataFrame({"step": []})
+    else:
+        data = ClipMixture(
+            {n: sets[n] for n in PRETRAINING}, REGIMES[config.regime]
+        )
+        checkpoint = partial / "checkpoint.pt" if partial else None
+        done = pretrain(config.train, data, device, checkpoint, progress=progress)
+        encoder, curves = done.encoder, done.curves
+    metrics = evaluate(encoder, {n: sets[n] for n in BENCHMARKS}, config.probes, config.seed)
+    return metrics, curves
+
+
+# What each notebook trains: (variant, form) pairs, each once per seed.
+_FACTORIAL_RUNS = tuple(
+    (v, f) for v in FACTORIAL.values() for f in (FORMS if differs(v) else FORMS[:1])
+)
+NOTEBOOK_RUNS: dict[str, tuple[tuple[str, str], ...]] = {
+    "03": (("random_init", "released"), ("baseline", "released")),
+    "04": (
+        ("random_init", "released"),
+        ("baseline", "released"),
+        ("ucf_baseline", "released"),
+        ("no_ema", "released"),
+        ("no_ema", "described"),
+    ),
+    "07": (("random_init", "released"), *_FACTORIAL_RUNS),
+}
+
+
+def runs_for(
+    notebooks: Iterable[str], profile: str, seeds: Sequence[int] | None = None
+) -> list[RunConfig]:
+    """Runs the given notebooks (by number) ask for."""
+    seeds = tuple(seeds) if seeds else get_profile(profile).seeds
+    pairs = dict.fromkeys(p for n in notebooks for p in NOTEBOOK_RUNS.get(n, ()))
+    return [resolve(v, f, profile, s) for s in seeds for v, f in pairs]
+
+
+def results(
+    configs: Sequence[RunConfig],
+    jobs: int = 1,
+    device: str = "cpu",
+    cluster: str | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Metrics of runs, training what is missing first; see `runs.RunStore.frame`."""
+    store = runs.RunStore(runs_root())
+    if store.missing(configs):
+        clip_sets(configs[0].data, jobs, progress)  # once, before the processes start
+    runs.ensure(store, configs, train_run, jobs, device, cluster, progress)
+    return store.frame(configs)
+
+
+def curves(configs: Sequence[RunConfig]) -> pd.DataFrame:
+    """Curves of finished runs, with the labels of each run."""
+    store = runs.RunStore(runs_root())
+    parts = []
+    for config in configs:
+        run = store.load(config)
+        parts.append(
+            run.curves.assign(
+                variant=config.variant, form=config.form, regime=config.regime, seed=config.seed
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
