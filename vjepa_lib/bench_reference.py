@@ -82,10 +82,10 @@ def masks_by_loop(
             pending = [b for b in range(batch_size) if b not in masks]
             if not pending:
                 break
-            draws = torch.rand(len(pending), group.blocks, generator=generator, dtype=torch.float64)
-            for row, b in zip(draws, pending, strict=True):
+            for b in pending:
                 origins = []
-                for draw in row:
+                for _ in range(group.blocks):
+                    draw = torch.rand((), generator=generator, dtype=torch.float64)
                     if cfg.needs_motion:
                         origins.append(
                             _origin_by_position(motion[b], size, strength, uniform, draw)
@@ -110,3 +110,12 @@ def masks_by_loop(
         fewest = min(len(t) for t in targets)
         out.append((torch.stack(contexts), torch.stack([t[:fewest] for t in targets])))
     return out
+
+
+def epps_pulley_by_point(samples: Tensor, t_max: float = 3.0, points: int = 17) -> Tensor:
+    """Epps-Pulley statistics of samples [n, S]: a sine and a cosine for every sample and point."""
+    t = torch.linspace(0, t_max, points)
+    normal = torch.exp(-(t**2) / 2)
+    angle = samples[..., None] * t  # [n, S, points]
+    gap = (angle.cos().mean(0) - normal) ** 2 + angle.sin().mean(0) ** 2  # [S, points]
+    return 2 * len(samples) * torch.trapezoid(gap * normal, t)

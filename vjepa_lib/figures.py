@@ -1,73 +1,162 @@
-"""Figures and tables: one look, one place where they are saved, one list of what was made.
+"""How results look and how they are kept: colours, sizes, and one helper that saves everything.
 
-`save_figure` and `save_table` write a result in every format beside the data behind it, and note in
-`index.json` which notebook, runs and commit it came from. The report page reads that list.
+A `Gallery` belongs to one notebook. `Gallery.figure` writes PNG and SVG with the numbers behind
+them as CSV, `Gallery.table` writes CSV, Markdown and LaTeX, and both leave a small JSON file that
+says which notebook, runs and commit the artefact comes from. `figures/index.json` lists them all;
+the report is built from it. The kinds of plot are in `plots.py`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
-import torch
-from filelock import FileLock
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from torch import Tensor
+from tabulate import tabulate
 
-from vjepa_lib.errors import DataError
-from vjepa_lib.grid import Grid
-from vjepa_lib.provenance import provenance
+from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.provenance import ROOT, commit
+from vjepa_lib.study import VARIANTS
 
-COLUMN, PAGE = 3.4, 7.0  # inches: one column, two columns
+COLUMN, PAGE = 3.4, 7.0  # inches: one column and the full width of a two-column page
+DPI = 200
+INDEX = "index.json"
 
-# Okabe and Ito's colour-blind safe palette, one colour per family of variants.
-FAMILY_COLOURS = {
-    "baseline": "#000000",
-    "random": "#999999",
-    "hw": "#E69F00",
-    "ld": "#56B4E9",
-    "fwm": "#009E73",
-    "masking": "#F0E442",
-    "temporal": "#0072B2",
-    "contrast": "#D55E00",
-    "action": "#CC79A7",
-    "kinematic": "#7F4F24",
-    "dynamics": "#5C4D9A",
+# Dark to light within a colour-blind safe set (Paul Tol's 'muted' with two additions); a marker
+# always goes with the colour, so that nothing rests on hue alone.
+FAMILIES: dict[str, str] = {
+    "baseline": "#222222",
+    "fwm": "#332288",
+    "ld": "#117733",
+    "hw": "#DDAA33",
+    "masking": "#66BBDD",
+    "temporal": "#44AA99",
+    "contrast": "#AA4499",
+    "action": "#CC6677",
+    "kinematic": "#999933",
+    "dynamics": "#882255",
+    "combination": "#EE7733",
+    "untrained": "#AAAAAA",
+    "other": "#777777",
 }
-_PUBLISHED_NAMES = {"baseline_seed42": "baseline", "kinematic_huber": "kinematic"}
+FAMILY_LABELS = {
+    "baseline": "V-JEPA baseline",
+    "fwm": "factorized world model",
+    "ld": "latent dynamics",
+    "hw": "hard-region weighting",
+    "masking": "masking",
+    "temporal": "delta, spectral",
+    "contrast": "contrastive",
+    "action": "action-conditioned",
+    "kinematic": "kinematic (EMA off)",
+    "dynamics": "physics, SIGReg",
+    "combination": "combination",
+    "untrained": "untrained",
+    "other": "other",
+}
+MARKERS = "osD^vP<>XpH*"
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+_SPECIAL = {
+    "random_init": "untrained",
+    "no_ema": "kinematic",
+    "supervised": "other",
+    "baseline_seed42": "baseline",
+}
+_WORDS = {w: w.upper() for w in ("fwm", "hw", "ld", "ac", "fac", "amg", "ltc", "iic", "vclr", "ema")}
+_WORDS |= {"sigreg": "SIGReg", "velgate": "VelGate", "ucf": "UCF", "accel": "acceleration"}
+_LABELS = {
+    "baseline_seed42": "Baseline (seed 42)",
+    "random_init": "Random init",
+    "kinematic_0_1": "Kinematic 0.1",
+    "no_ema": "EMA off only",
+    "hw1": "HW (weight 1)",
+    "ac_hw": "AC+HW",
+    "sigreg_no_ema": "SIGReg, no EMA",
+    "imagenet100": "ImageNet-100",
+    "ssv2": "SSv2",
+    "diving48": "Diving-48",
+    "ucf101": "UCF-101",
+    "ucf101_subset": "UCF-101 subset",
+    "synthetic_motion": "synthetic motion",
+    "hacs": "HACS",
+    "kinetics400": "Kinetics-400",
+    "fine_motion": "fine motion",
+    "shift_kinetics": "shift (Kinetics-like)",
+    "shift_hacs": "shift (HACS-like)",
+}
+
+
+# --- how a variant looks ----------------------------------------------------------------------
 
 
 def family(variant: str) -> str:
-    """Family of a variant, published or of this study, for its colour."""
-    from vjepa_lib.study import VARIANTS
+    """The idea a variant belongs to: its `family` in the study, else by name, else 'other'."""
+    if variant in VARIANTS:
+        return VARIANTS[variant].family
+    if variant in _SPECIAL:
+        return _SPECIAL[variant]
+    return "combination" if "+" in variant else "other"
 
-    variant = _PUBLISHED_NAMES.get(variant, variant)
-    if variant == "random_init":
-        return "random"
-    return VARIANTS[variant].family if variant in VARIANTS else "baseline"
+
+@cache
+def _members(name: str) -> tuple[str, ...]:
+    special = [v for v, f in _SPECIAL.items() if f == name and v not in VARIANTS]
+    return (*(v for v, row in VARIANTS.items() if row.family == name), *special)
+
+
+def _position(variant: str) -> int:
+    members = _members(family(variant))
+    # A name from outside the study gets a place that depends on nothing but the name.
+    return members.index(variant) if variant in members else len(members) + sum(variant.encode())
 
 
 def colour(variant: str) -> str:
-    """The variant's colour, the same in every figure."""
-    return FAMILY_COLOURS[family(variant)]
+    """Hex colour of a variant: the hue of its family, lighter from member to member."""
+    base = np.array(to_rgb(FAMILIES[family(variant)]))
+    pale = 0.15 * (_position(variant) % 4)
+    return to_hex(base + (1 - base) * pale)
 
 
-def style() -> None:
-    """Set the look of all figures; SVG output is the same bytes for the same figure."""
-    sns.set_theme(context="paper", style="ticks", palette=list(FAMILY_COLOURS.values()))
-    mpl.rcParams.update(
+def marker(variant: str) -> str:
+    """Marker of a variant, different for the members of a family."""
+    return MARKERS[_position(variant) % len(MARKERS)]
+
+
+def line(variant: str) -> str | tuple:
+    """Line style of a variant, different for the first members of a family."""
+    return LINES[_position(variant) % len(LINES)]
+
+
+def label(name: str) -> str:
+    """How a variant or benchmark is written: 'fwm_hw_ld' -> 'FWM-HW-LD'."""
+    if name in _LABELS:
+        return _LABELS[name]
+    if "+" in name:
+        return " + ".join(label(part) for part in name.split("+"))
+    words = name.split("_")
+    if all(w in _WORDS for w in words):
+        return "-".join(_WORDS[w] for w in words)
+    text = " ".join(_WORDS.get(w, w) for w in words)
+    return text[:1].upper() + text[1:] if name in VARIANTS else text
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Settings of every figure: 8-point text, thin lines, light grid, the same SVG each time."""
+    with mpl.rc_context(
         {
-            "figure.dpi": 110,
-            "savefig.dpi": 220,
-            "savefig.bbox": "tight",
+            "font.family": "DejaVu Sans",
             "font.size": 8,
             "axes.titlesize": 8,
             "axes.labelsize": 8,
@@ -77,213 +166,250 @@ def style() -> None:
             "legend.frameon": False,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "svg.hashsalt": "vjepa_lib",
-            "svg.fonttype": "none",
+            "axes.linewidth": 0.6,
+            "axes.grid": False,
+            "grid.color": "#dddddd",
+            "grid.linewidth": 0.5,
+            "lines.linewidth": 1.1,
+            "lines.markersize": 4,
+            "xtick.major.width": 0.6,
+            "ytick.major.width": 0.6,
+            "figure.constrained_layout.use": True,
+            "svg.hashsalt": "vjepa",
+            "svg.fonttype": "path",
         }
+    ):
+        yield
+
+
+# --- keeping ----------------------------------------------------------------------------------
+
+
+def resolve_out(out: str | Path) -> Path:
+    """Folder of artefacts; a relative one counts from the notebooks' folder, wherever run from.
+
+    So '../figures' is `figures` of the checkout under Jupyter, papermill and pytest alike. Without
+    a checkout it counts from the working directory.
+    """
+    base = ROOT / "notebooks"
+    return (base if base.is_dir() else Path.cwd()).joinpath(out).resolve()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, delete=False, encoding="utf-8", newline="\n"
+        ) as file:
+            file.write(text)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}): choose another OUT folder or free space."
+        ) from None
+
+
+def read_index(out: str | Path) -> list[dict]:
+    """Every artefact of a folder, by name; gathered from the JSON files beside the artefacts.
+
+    Returns
+    -------
+    list of dicts: name, kind ('figure' or 'table'), caption, notebook, profile, runs, commit,
+    sources, recorded, files.
+
+    Raises
+    ------
+    DataError : a JSON file there is broken.
+    """
+    found = []
+    for path in sorted(Path(out).glob("*.json")):
+        if path.name == INDEX:
+            continue
+        try:
+            entry = json.loads(path.read_text(encoding="utf-8"))
+            entry["name"], entry["files"]
+        except (ValueError, TypeError, KeyError):
+            raise DataError(f"{path} is not the description of an artefact: delete it.") from None
+        found.append(entry)
+    return found
+
+
+def write_index(out: str | Path) -> Path:
+    """Write `index.json`: the list of `read_index`."""
+    path = Path(out) / INDEX
+    _write(path, json.dumps(read_index(out), indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def _cell(value: object, digits: int) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return "–"
+    if isinstance(value, (float, np.floating)):
+        if 0 < abs(value) < 0.5 * 10**-digits:
+            return f"{value:.1e}"
+        return f"{value:.{digits}f}"
+    return str(value)
+
+
+def _flat(table: pd.DataFrame) -> pd.DataFrame:
+    """Table with a meaningful index turned into columns."""
+    plain = isinstance(table.index, pd.RangeIndex) and table.index.name is None
+    return table.reset_index(drop=plain)
+
+
+def format_table(
+    table: pd.DataFrame, digits: int | Mapping[str, int] = 2, kind: str = "markdown"
+) -> str:
+    """A table as text.
+
+    Parameters
+    ----------
+    table : any; a named index becomes its first columns.
+    digits : after the decimal point, for all columns or by column (others 2).
+    kind : 'markdown' or 'latex' (booktabs).
+    """
+    styles = {"markdown": "pipe", "latex": "latex_booktabs"}
+    if kind not in styles:
+        raise ConfigError(f"Unknown kind of table {kind!r}: choose one of {', '.join(styles)}.")
+    flat = _flat(table)
+    places = digits if isinstance(digits, Mapping) else dict.fromkeys(flat.columns, digits)
+    text = {c: [_cell(v, places.get(c, 2)) for v in flat[c]] for c in flat.columns}
+    if kind == "markdown":
+        text = {c: [v.replace("|", "\\|").replace("\n", " ") for v in t] for c, t in text.items()}
+    numeric = [pd.api.types.is_numeric_dtype(t) and t.dtype != bool for _, t in flat.items()]
+    return tabulate(
+        text,
+        headers="keys",
+        tablefmt=styles[kind],
+        disable_numparse=True,
+        colalign=["right" if n else "left" for n in numeric] if len(flat) else None,
     )
 
 
-# --- saving -----------------------------------------------------------------------------------
+def _show(text: str, png: bytes | None = None, width: int | None = None, alt: str = "") -> None:
+    """Show a picture and Markdown if a notebook is running, else do nothing."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import Image, Markdown, display
+    except ImportError:  # the library itself does not need IPython
+        return
+    if get_ipython() is not None:
+        display(*([Image(png, width=width, alt=alt)] if png else []), Markdown(text))
+
+
+def _legend(caption: str, recorded: bool) -> str:
+    return f"*{caption}*" + (" **Recorded runs.**" if recorded else "")
 
 
 @dataclass(frozen=True)
-class Output:
-    """Where a notebook's figures and tables go.
+class Gallery:
+    """Where one notebook keeps its figures and tables.
 
     Attributes
     ----------
-    folder : figures folder.
-    notebook : number and name of the notebook, for the report.
-    profile : 'published' for facts of the literature, else the profile of the runs.
+    out : folder; see `resolve_out`.
+    notebook : name without suffix, e.g. '01_published_results'; what stands before its first
+        underscore becomes the first part of every file name.
+    profile : profile of the runs shown, if any.
+    commit : None for that of this checkout.
     """
 
-    folder: Path
+    out: str | Path
     notebook: str
-    profile: str = "published"
+    profile: str = ""
+    commit: str | None = None
 
-    def _note(self, name: str, kind: str, title: str, files: Sequence[str], runs: Iterable[str]):
+    @property
+    def folder(self) -> Path:
+        return resolve_out(self.out)
+
+    def _path(self, name: str) -> Path:
+        if not re.fullmatch(r"[a-z0-9_]+", name):
+            raise ConfigError(
+                f"Artefact name {name!r}: use small letters, digits and underscores only."
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / f"{self.notebook.split('_')[0]}_{name}"
+
+    def _describe(
+        self, path: Path, kind: str, caption: str, runs: Iterable[str], sources: Sequence[str],
+        recorded: bool, suffixes: Sequence[str],
+    ) -> None:  # fmt: skip
         entry = {
-            "name": name,
+            "name": path.name,
             "kind": kind,
-            "title": title,
+            "caption": caption,
             "notebook": self.notebook,
             "profile": self.profile,
-            "files": list(files),
+            "recorded": recorded,
             "runs": sorted(set(runs)),
-            "commit": provenance()["commit"],
-            "date": provenance()["date"],
+            "sources": list(sources),
+            "commit": self.commit or commit(),
+            "files": [path.name + s for s in suffixes],
         }
-        path = self.folder / "index.json"
-        with FileLock(self.folder / ".index.lock"):  # notebooks run side by side
-            entries = json.loads(path.read_text()) if path.exists() else []
-            entries = [e for e in entries if e["name"] != name] + [entry]
-            entries.sort(key=lambda e: e["name"])
-            path.write_text(json.dumps(entries, indent=1))
-
-    def _write(self, write, path: Path) -> str:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path)
-        except OSError as error:
-            raise DataError(
-                f"The figure file {path} cannot be written ({error.strerror or error}): free some "
-                f"space or choose another folder."
-            ) from error
-        return path.name
+        _write(path.with_name(path.name + ".json"), json.dumps(entry, indent=1) + "\n")
+        write_index(self.folder)
 
     def figure(
         self,
         fig: Figure,
         name: str,
-        title: str,
-        data: pd.DataFrame | None = None,
+        data: pd.DataFrame,
+        caption: str,
         runs: Iterable[str] = (),
-    ) -> Figure:
-        """Write a figure as PNG and SVG with the data behind it as CSV."""
-        base = self.folder / name
-        files = [
-            self._write(lambda p: fig.savefig(p), base.with_suffix(".png")),
-            self._write(lambda p: fig.savefig(p, metadata={"Date": None}), base.with_suffix(".svg")),
-        ]
-        if data is not None:
-            files.append(self._write(lambda p: data.to_csv(p, index=False), base.with_suffix(".csv")))
-        self._note(name, "figure", title, files, runs)
-        return fig
+        sources: Sequence[str] = (),
+        recorded: bool = False,
+    ) -> None:
+        """Save a figure as PNG and SVG, the data behind it as CSV, and show it in a notebook.
+
+        Parameters
+        ----------
+        data : the numbers drawn, one row a mark.
+        caption : what is seen, one or two sentences.
+        runs : identifiers of the runs the data come from.
+        sources : other sources, e.g. 'arXiv 2605.17165'.
+        recorded : whether the runs were trained elsewhere and only recorded here.
+        """
+        path = self._path(name)
+        with style():  # some settings are read only when drawing
+            fig.savefig(path.with_name(path.name + ".svg"), metadata={"Date": None, "Creator": None})
+            png = path.with_name(path.name + ".png")
+            fig.savefig(png, dpi=DPI, metadata={"Software": None})
+        _write(
+            path.with_name(path.name + ".csv"),
+            _flat(data).to_csv(index=False, float_format="%.8g", lineterminator="\n"),
+        )
+        suffixes = (".png", ".svg", ".csv")
+        self._describe(path, "figure", caption, runs, sources, recorded, suffixes)
+        width = int(fig.get_size_inches()[0] * 110)
+        _show(_legend(caption, recorded), png.read_bytes(), width, caption)
 
     def table(
         self,
         table: pd.DataFrame,
         name: str,
-        title: str,
+        caption: str,
         runs: Iterable[str] = (),
-        digits: int = 2,
-    ) -> pd.DataFrame:
-        """Write a table as CSV (full precision), Markdown and LaTeX."""
-        base = self.folder / name
-        shown = table.round(digits)
-        files = [
-            self._write(lambda p: table.to_csv(p, index=False), base.with_suffix(".csv")),
-            self._write(
-                lambda p: p.write_text(shown.to_markdown(index=False) + "\n"),
-                base.with_suffix(".md"),
-            ),
-            self._write(lambda p: p.write_text(latex(shown, title)), base.with_suffix(".tex")),
-        ]
-        self._note(name, "table", title, files, runs)
-        return shown
+        sources: Sequence[str] = (),
+        digits: int | Mapping[str, int] = 2,
+        recorded: bool = False,
+    ) -> None:
+        """Save a table as CSV (full precision), Markdown and LaTeX, and show it in a notebook.
 
-
-def latex(table: pd.DataFrame, caption: str) -> str:
-    """A booktabs table; special characters escaped."""
-
-    def cell(value: object) -> str:
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        for char in "&%_#$":
-            text = text.replace(char, "\\" + char)
-        return text
-
-    align = "".join("r" if pd.api.types.is_numeric_dtype(t) else "l" for t in table.dtypes)
-    lines = [" & ".join(cell(v) for v in row) + r" \\" for row in table.itertuples(index=False)]
-    head = " & ".join(cell(c) for c in table.columns) + r" \\"
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{cell(caption)}}}",
-            rf"\begin{{tabular}}{{{align}}}",
-            r"\toprule",
-            head,
-            r"\midrule",
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-# --- plots ------------------------------------------------------------------------------------
-
-
-def intervals(
-    ax: Axes,
-    table: pd.DataFrame,
-    label: str,
-    value: str = "mean",
-    low: str = "low",
-    high: str = "high",
-    colours: Sequence[str] | None = None,
-    zero: bool = False,
-) -> Axes:
-    """Dots with horizontal interval bars, a row per table row; missing bounds show the dot alone."""
-    y = np.arange(len(table))[::-1]
-    colours = colours or [colour("baseline")] * len(table)
-    for place, row, c in zip(y, table.to_dict("records"), colours, strict=True):
-        if np.isfinite(row[low]) and np.isfinite(row[high]):
-            ax.plot([row[low], row[high]], [place, place], color=c, lw=1.4, solid_capstyle="butt")
-        ax.plot(row[value], place, "o", color=c, ms=3.5)
-    if zero:
-        ax.axvline(0, color="0.6", lw=0.8, zorder=0)
-    ax.set_yticks(y, table[label])
-    ax.set_ylim(-0.7, len(table) - 0.3)
-    ax.grid(axis="x", color="0.92", lw=0.6)
-    ax.set_axisbelow(True)
-    return ax
-
-
-def heat_map(ax: Axes, wide: pd.DataFrame, title: str = "", span: float | None = None) -> Axes:
-    """Differences in points, centred on 0, each number written in its cell."""
-    span = span or float(np.nanmax(np.abs(wide.to_numpy(float))))
-    sns.heatmap(
-        wide,
-        ax=ax,
-        cmap="PuOr",
-        center=0,
-        vmin=-span,
-        vmax=span,
-        annot=True,
-        fmt="+.1f",
-        annot_kws={"size": 6.5},
-        linewidths=0.4,
-        cbar_kws={"label": "points", "shrink": 0.7},
-    )
-    ax.set(title=title, xlabel="", ylabel="")
-    ax.tick_params(length=0)
-    return ax
-
-
-def film(ax: Axes, clip: Tensor | np.ndarray, title: str = "", every: int = 1) -> Axes:
-    """Frames of a clip, uint8 [F, H, W, 3], side by side."""
-    frames = np.asarray(clip)[::every]
-    gap = np.full((frames.shape[1], 1, 3), 255, np.uint8)
-    strip = np.concatenate([part for f in frames for part in (f, gap)][:-1], 1)
-    ax.imshow(strip, interpolation="nearest")
-    ax.set_axis_off()
-    ax.set_title(title, loc="left", pad=2)
-    return ax
-
-
-def mask_film(
-    ax: Axes, clip: Tensor | np.ndarray, index: Tensor, grid: Grid, title: str = ""
-) -> Axes:
-    """A clip with everything but the given tokens [K] greyed out; one frame per time step."""
-    keep = torch.zeros(grid.n, dtype=torch.bool)
-    keep[index] = True
-    shown = keep.view(grid.shape).numpy().repeat(grid.patch, 1).repeat(grid.patch, 2)
-    frames = np.asarray(clip)[:: grid.tubelet].copy()
-    frames[~shown] = (0.25 * frames[~shown] + 0.75 * 235).astype(np.uint8)
-    return film(ax, frames, title)
-
-
-def effects(ax: Axes, table: pd.DataFrame, title: str = "") -> Axes:
-    """Main effects and interactions with their intervals."""
-    shades = {1: "#000000", 2: "#0072B2", 3: "#D55E00"}
-    table = table.assign(name=table.effect.str.replace(":", " × ").str.upper())
-    intervals(ax, table, "name", "estimate", colours=[shades[o] for o in table.order], zero=True)
-    ax.set_title(title, loc="left")
-    return ax
-
-
-def new(width: float = COLUMN, height: float = 2.4, rows: int = 1, columns: int = 1, **kw):
-    """A figure and its axes at column or page width."""
-    return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", **kw)
+        Parameters are those of `figure`; `digits` is that of `format_table`.
+        """
+        path = self._path(name)
+        markdown = format_table(table, digits)
+        texts = {
+            ".csv": _flat(table).to_csv(index=False, float_format="%.8g", lineterminator="\n"),
+            ".md": markdown + "\n",
+            ".tex": format_table(table, digits, "latex") + "\n",
+        }
+        for suffix, text in texts.items():
+            _write(path.with_name(path.name + suffix), text)
+        self._describe(path, "table", caption, runs, sources, recorded, list(texts))
+        _show(f"{markdown}\n\n{_legend(caption, recorded)}")

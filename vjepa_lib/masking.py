@@ -184,7 +184,8 @@ def _union(
     for attempt in range(REDRAWS):
         draws = torch.rand(len(pending), group.blocks, generator=generator, dtype=torch.float64)
         chance = None if chances is None else chances[pending]
-        laid = blocks.take(_draw_places(draws.numpy(), chance, len(blocks)), 0)  # [B, blocks, h * w]
+        place = _draw_places(draws.numpy(), chance, len(blocks))  # [B, blocks]
+        laid = blocks.take(place, 0)  # [B, blocks, h * w]
         if attempt == REDRAWS - 1:
             growing = np.logical_or.accumulate(laid, 1)
             fits = (blocks.shape[1] - growing.sum(2) >= least).sum(1)  # first so many blocks fit

@@ -39,7 +39,7 @@ class ProbeConfig:
 
     strengths: tuple[float, ...] = (0.001, 0.01, 0.1)
     attentive: tuple[str, ...] = ("fine_motion",)
-    epochs: int = 6
+    epochs: int = 5
     batch: int = 16
     lr: float = 1e-3
     weight_decay: float = 0.01

@@ -190,6 +190,21 @@ def minimum_detectable_difference(
     return float(share - low), float(high - share)
 
 
+def rank_correlation(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
+    """Spearman's rank correlation over the pairs without NaN: `rho`, `p` (two-sided), `n`.
+
+    Raises
+    ------
+    DataError : fewer than three pairs.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    both = ~(np.isnan(x) | np.isnan(y))
+    if both.sum() < 3:
+        raise DataError("A rank correlation needs at least three pairs of numbers; give more rows.")
+    found = stats.spearmanr(x[both], y[both])
+    return {"rho": float(found.statistic), "p": float(found.pvalue), "n": int(both.sum())}
+
+
 # --- seeds ------------------------------------------------------------------------------------
 
 

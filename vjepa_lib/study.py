@@ -95,9 +95,9 @@ VARIANTS: dict[str, Variant] = {
         _kinematic("kinematic", 1.0),
         _kinematic("kinematic_0_1"),
         _kinematic("kinematic_accel", kind="acceleration"),
-        _kinematic("kinematic_anneal", anneal=True),
+        _kinematic("kinematic_anneal", kind="acceleration", anneal=True),
         _kinematic("kinematic_huber", kind="huber"),
-        _kinematic("kinematic_split", ratio=0.5),
+        _kinematic("kinematic_split", kind="acceleration", ratio=0.5),
         Variant("sigreg", "ucf101", (("sigreg", 1.0, {}),), family="dynamics"),
         Variant("sigreg_no_ema", "ucf101", (("sigreg", 1.0, {}),), ema=False, family="dynamics"),
         # The control the paper lacks: EMA off and nothing else.
@@ -220,7 +220,7 @@ PROFILES: dict[str, Profile] = {
             _tiny(64),
             PredictorConfig(64, 2, 4),
             Schedule(
-                steps=900, batch=16, lr=2e-3, lr_start=2e-4, warmup=50, momentum=0.998,
+                steps=750, batch=16, lr=2e-3, lr_start=2e-4, warmup=50, momentum=0.998,
                 probe_every=100,
             ),
             DataSpec(),

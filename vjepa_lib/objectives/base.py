@@ -102,7 +102,9 @@ def make_term(
     ConfigError : unknown name, form or option.
     """
     if name not in TERMS:
-        raise ConfigError(f"Unknown objective term {name!r}: choose one of {', '.join(TERMS)}.")
+        raise ConfigError(
+            f"Unknown objective term {name!r}: choose one of {', '.join(sorted(TERMS))}."
+        )
     common = ("self", "form", "dim", "n_levels", "common")
     known = [k for k in inspect.signature(TERMS[name].__init__).parameters if k not in common]
     unknown = [k for k in options if k not in known]

@@ -12,7 +12,7 @@ from vjepa_lib.errors import ShapeError
 from vjepa_lib.grid import Grid, gather, over_time, pair_mask, scatter, token_rgb
 
 
-@dataclass
+@dataclass(repr=False)
 class LatentBatch:
     """Latents and masks of one step; what several terms need is computed once and shared.
 

@@ -34,12 +34,15 @@ def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: fl
     negatives : [M, d] shared by all queries, or [B, M, d] of each; entries of 0 length are
         similarities of 0, which an unfilled queue gives.
     """
-    own = (query * positive).sum(-1, keepdim=True)  # [B, 1]
-    if negatives.ndim == 2:
-        others = query @ negatives.T
-    else:
-        others = torch.einsum("bd,bmd->bm", query, negatives)
-    return -F.log_softmax(torch.cat([own, others], 1) / temperature, 1)[:, 0].mean()
+    query, positive, negatives = query.float(), positive.float(), negatives.float()
+    # Similarities are divided by a small temperature: half precision would be felt.
+    with torch.autocast(query.device.type, enabled=False):
+        own = (query * positive).sum(-1, keepdim=True)  # [B, 1]
+        if negatives.ndim == 2:
+            others = query @ negatives.T  # [B, M]
+        else:
+            others = torch.einsum("bd,bmd->bm", query, negatives)
+        return -F.log_softmax(torch.cat([own, others], 1) / temperature, 1)[:, 0].mean()
 
 
 def _others_in_batch(x: Tensor) -> Tensor:

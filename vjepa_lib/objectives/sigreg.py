@@ -41,7 +41,7 @@ class _EppsPulley(torch.autograd.Function):
         # d statistic / d x = sum_k slope_k (odd_k cos(t_k x) - gap_k sin(t_k x))
         slope = (2 * weight * t)[1:, None]
         ctx.save_for_backward(cos1, sin1, slope * odd, slope * gap)
-        return n * (weight[1:] @ (gap**2 + odd**2))
+        return n * (weight[1:, None] * (gap**2 + odd**2)).sum(0)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:

@@ -1,4 +1,4 @@
-"""Other views of a clip that contrastive terms compare with it: clip [B, 3, F, H, W] -> same shape."""
+"""Other views of a clip for contrastive terms: clip [B, 3, F, H, W] -> same shape."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor
 
 
 def residual(clip: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Frame differences, the second view of IIC (arXiv 2008.02531, section 3.1); last one repeated."""
+    """Frame differences, the second view of IIC, last one twice (arXiv 2008.02531, section 3)."""
     change = clip.diff(dim=2)
     return torch.cat([change, change[:, :, -1:]], 2)
 
 
 def shuffled(clip: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Frames of every clip in a random order: an intra negative of IIC (section 3.2)."""
+    """Frames of every clip in a random order: an intra negative of IIC."""
     order = torch.rand(len(clip), clip.shape[2], generator=generator).argsort(1).to(clip.device)
     return clip.gather(2, order[:, None, :, None, None].expand_as(clip))
 
 
 def repeated(clip: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """One random frame of every clip, held: the other intra negative of IIC (section 3.2)."""
+    """One random frame of every clip, held: the other intra negative of IIC."""
     frame = torch.randint(clip.shape[2], (len(clip),), generator=generator).to(clip.device)
     return clip.gather(2, frame[:, None, None, None, None].expand_as(clip))
 

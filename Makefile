@@ -1,0 +1,80 @@
+# Reproduces every table and figure; see README.md.
+PROFILE ?= mini
+JOBS    ?= $(shell python3 -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())' 2>/dev/null || echo 1)
+DEVICE  ?= cpu
+ONLY    ?=
+SEEDS   ?=
+
+# An active conda or virtual environment is used; otherwise .venv is made.
+ifneq ($(strip $(VIRTUAL_ENV)),)
+  ENV := $(VIRTUAL_ENV)
+else ifneq ($(strip $(CONDA_PREFIX)),)
+  ENV := $(CONDA_PREFIX)
+else
+  ENV := .venv
+endif
+PY    := $(ENV)/bin/python
+STAMP := $(ENV)/.vjepa_lib-installed
+
+# One thread a process: the processes share the cores, and sums keep their order.
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export PYTHONHASHSEED := 0
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+ARGS = --profile $(PROFILE) --jobs $(JOBS) --device $(DEVICE) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
+
+.DEFAULT_GOAL := help
+.PHONY: help install reproduce test lab verify bench lint clean
+
+help:
+	@echo "make reproduce  every table and figure, and the report page figures/index.html"
+	@echo "make test       the whole test suite, notebooks included"
+	@echo "make lab        JupyterLab on the notebooks"
+	@echo "make verify     retrain a random finished run and compare"
+	@echo "make bench      speed, as ratios"
+	@echo "make clean      remove figures and build files; runs and data stay"
+	@echo "Variables: PROFILE=$(PROFILE) JOBS=$(JOBS) DEVICE=$(DEVICE) ONLY=$(ONLY) SEEDS=$(SEEDS)"
+
+$(ENV)/bin/python:
+	@python=""; for p in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	  if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$p; break; fi; done; \
+	if [ -z "$$python" ]; then echo "No Python 3.11 or newer was found: install one, or name it with PYTHON=."; exit 1; fi; \
+	echo "making $(ENV) with $$($$python --version)"; $$python -m venv $(ENV)
+
+$(STAMP): pyproject.toml constraints.txt | $(ENV)/bin/python
+	@mkdir -p build; echo "installing into $(ENV) (log: build/install.log)"
+	@( $(PY) -m pip install -c constraints.txt torch==2.13.0 && \
+	   $(PY) -m pip install -c constraints.txt -e '.[notebooks,test]' ) > build/install.log 2>&1 \
+	  || { tail -n 20 build/install.log; echo "The installation failed: see build/install.log."; exit 1; }
+	@touch $(STAMP)
+
+install: $(STAMP)
+
+reproduce: $(STAMP)
+	@$(PY) -m vjepa_lib.reproduce $(ARGS)
+
+# The tests train in a folder of their own, at the smallest profile.
+test: export VJEPA_PROFILE := smoke
+test: export VJEPA_RUNS := $(CURDIR)/build/test/runs
+test: export VJEPA_DATA := $(CURDIR)/build/test/data
+test: export VJEPA_FIGURES := $(CURDIR)/build/test/figures
+test: $(STAMP)
+	@$(PY) -m ruff check --quiet vjepa_lib tests notebooks
+	@$(PY) -m vjepa_lib.reproduce --profile smoke --jobs $(JOBS) --train-only
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval-lax --nbval-cell-timeout 300 tests notebooks
+
+lab: $(STAMP)
+	@$(PY) -m jupyterlab notebooks
+
+verify: $(STAMP)
+	@$(PY) -m vjepa_lib.reproduce $(ARGS) --verify
+
+bench: $(STAMP)
+	@$(PY) -m vjepa_lib.bench
+
+lint: $(STAMP)
+	@$(PY) -m ruff check vjepa_lib tests notebooks
+
+clean:
+	rm -rf build figures/*.png figures/*.svg figures/*.csv figures/*.md figures/*.tex figures/*.html figures/index.json figures/notebooks

@@ -1,0 +1,89 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Map of the study
+#
+# **Question.** What does combining *factorized latent dynamics objectives* with *contrastive
+# learning* in Video-JEPA do to *cross-domain transfer*? The report this repository accompanies
+# lists 12 claims and could verify one. Its primary source, arXiv 2605.17165, studies auxiliary
+# objectives for a small V-JEPA 2.1.
+#
+# A study is a table of variants; a variant is a sum of named terms; a run is one variant with one
+# seed; everything shown is computed from runs or from published facts.
+#
+# | notebook | its question |
+# | --- | --- |
+# | [01](01_published_results.ipynb) | What do the published numbers say, with intervals and against both baselines? |
+# | [03](03_data_clips_and_masks.ipynb) | What does the encoder see, and does each benchmark measure the encoder? |
+# | [04](04_baseline_and_collapse.ipynb) | Does the baseline learn, and what does collapse look like? |
+# | [07](07_factorized_world_model.ipynb) | What do FWM, HW and LD do, alone and together, as released and as described? |
+# | [99](99_report.ipynb) | Where does every figure and table come from? |
+#
+# *Released* is what the source's published code trains, *described* what its text says. Where the
+# two differ, both are run.
+
+# %% tags=["parameters"]
+PROFILE = None
+SEEDS = None
+JOBS = None
+DEVICE = None
+
+# %%
+import pandas as pd
+
+from vjepa_lib import notebook, study
+from vjepa_lib.objectives import TERMS
+
+nb = notebook.setup("00_map_of_the_study", PROFILE, SEEDS, JOBS, DEVICE, published=True)
+
+# %% [markdown]
+# ## The terms
+#
+# Every term is one class in `vjepa_lib/objectives`; `help(TERMS["ld"])` shows its text.
+
+# %%
+terms = pd.DataFrame([(n, f"${t.formula}$", t.source) for n, t in TERMS.items()], columns=["term", "formula", "source"])
+nb.out.table(terms, "terms", "The objective's terms")
+
+# %% [markdown]
+# ## The variants
+
+# %%
+rows = []
+for v in study.VARIANTS.values():
+    extra = " + ".join(f"{w:g} {n}" + (f" {o}" if o else "") for n, w, o in v.terms)
+    rows.append((v.name, v.regime, extra or "-", v.masking, "on" if v.ema else "off", "both" if study.differs(v.name) else "one"))
+variants = pd.DataFrame(rows, columns=["variant", "regime", "terms beside JEPA and context", "masking", "EMA", "forms"])
+nb.out.table(variants, "variants", "The variants; 'both': released and described forms train different things")
+
+# %% [markdown]
+# ## The profiles
+
+# %%
+profiles = pd.DataFrame(
+    [
+        (p.name, p.encoder.width, p.encoder.depth, "x".join(map(str, p.encoder.grid.shape)), p.schedule.steps, p.schedule.batch, len(p.seeds), "embedded" if p.data else "the user's")
+        for p in study.PROFILES.values()
+    ],
+    columns=["profile", "width", "depth", "tokens", "steps", "batch", "seeds", "data"],
+)
+nb.out.table(profiles, "profiles", "The profiles")
+
+# %% [markdown]
+# ## What we found
+
+# %%
+two = [v for v in study.VARIANTS if study.differs(v)]
+print(f"{len(TERMS)} terms, {len(study.VARIANTS)} variants; {len(two)} variants train something else as released than as described:")
+print(", ".join(two))

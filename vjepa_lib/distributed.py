@@ -1,0 +1,110 @@
+"""Several processes, one training: `torchrun` starts them, this module lets them act as one.
+
+Every random draw is made for the whole batch on every process, which then works on its share. A
+part of the batch that spans several processes is put together again before the loss: latents are
+gathered, with their gradient, so that a term sees exactly what it sees with one process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from vjepa_lib.errors import ConfigError
+
+
+class _Gather(torch.autograd.Function):
+    """Rows of all processes, in their order; the gradient goes back to the rows' own process."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, x.contiguous())
+        ctx.rows = len(x)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        # Every process computes the same loss, so each has the whole gradient of its own rows.
+        # Times the number of processes, because `average` divides by it.
+        start = dist.get_rank() * ctx.rows
+        return grad[start : start + ctx.rows] * dist.get_world_size()
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all: `rank` of `size`."""
+
+    rank: int = 0
+    size: int = 1
+
+    def share(self, rows: int) -> slice:
+        """This process's rows of something that all of them share."""
+        each = rows // self.size
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def gather(self, x: Tensor) -> Tensor:
+        """Rows [n, ...] of all processes, [size * n, ...], with gradient to the own rows."""
+        return x if self.size == 1 else _Gather.apply(x)
+
+    @torch.no_grad()
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace tensors, in place, by their means over all processes, in one message."""
+        tensors = list(tensors)
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([t.flatten() for t in tensors])
+        dist.all_reduce(flat)
+        flat /= self.size
+        for t, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            t.copy_(part.view_as(t))
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def spans_processes(batch: int, parts: int, world: World) -> bool:
+    """Whether a part of the batch is spread over processes, instead of parts being dealt out.
+
+    Raises
+    ------
+    ConfigError : neither the parts nor the clips of a part divide by the number of processes.
+    """
+    if parts % world.size == 0:
+        return False
+    if (batch // parts) % world.size == 0:
+        return True
+    raise ConfigError(
+        f"{world.size} processes can share neither {parts} parts of a batch nor the "
+        f"{batch // parts} clips of a part: change batch, accumulate or the number of processes."
+    )
+
+
+def start(device: str | torch.device) -> tuple[World, torch.device]:
+    """Join the processes that `torchrun` started; alone if it did not.
+
+    Parameters
+    ----------
+    device : 'cpu' or 'cuda'; with 'cuda' every process takes the GPU of its local rank.
+
+    Returns
+    -------
+    (World, device of this process)
+    """
+    device = torch.device(device)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and dist.is_available():
+        if device.type == "cuda" and device.index is None:
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+            torch.cuda.set_device(device)
+        if not dist.is_initialized():
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if dist.is_available() and dist.is_initialized():
+        return World(dist.get_rank(), dist.get_world_size()), device
+    return World(), device

@@ -1,0 +1,444 @@
+"""The kinds of plot: intervals, heat map, trade-off, effects, curves, loss shares, clips.
+
+Each function takes a table (or frames), draws on a new figure and returns it; `Gallery.figure`
+saves it. Nothing is computed here that a reader would want to check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from vjepa_lib import figures
+from vjepa_lib.errors import ShapeError
+from vjepa_lib.figures import COLUMN, PAGE, colour, label, line, marker
+
+
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw under the common settings."""
+    from functools import wraps
+
+    @wraps(draw)
+    def inner(*args, **kwargs) -> Figure:
+        with figures.style():
+            return draw(*args, **kwargs)
+
+    return inner
+
+
+def _order(values: pd.Series) -> list:
+    return list(dict.fromkeys(values))
+
+
+def _look(name: str, filled: bool = True) -> dict:
+    return {
+        "color": colour(name),
+        "marker": marker(name),
+        "markerfacecolor": colour(name) if filled else "white",
+    }
+
+
+@_styled
+def intervals(
+    frame: pd.DataFrame,
+    value: str,
+    low: str = "low",
+    high: str = "high",
+    rows: str = "variant",
+    panel: str | None = None,
+    series: str | None = None,
+    references: Mapping[str, Mapping[str, float]] | None = None,
+    zero: bool = False,
+    band: Mapping[str, float] | None = None,
+    xlabel: str = "top-1 (%)",
+    names: Mapping[str, str] | None = None,
+    width: float = PAGE,
+) -> Figure:
+    """Dots with intervals, a line per row, side by side for the panels.
+
+    Parameters
+    ----------
+    frame : one row a dot: `value`, `low`, `high` and the columns below.
+    rows : variant of the dot; fixes its colour and its line, in order of appearance.
+    panel : column that splits into panels (shared rows, own x axis).
+    series : column that splits a row into several dots; the first filled, the next hollow.
+    references : panel -> {name: x}; vertical lines in the colour of the name.
+    zero : draw the line of no effect.
+    band : panel -> half width of a grey band around 0 (e.g. of seed noise).
+    names : how panels and series are written, where `figures.label` is not meant.
+    """
+    names = names or {}
+    order = _order(frame[rows])
+    panels = _order(frame[panel]) if panel else [None]
+    groups = _order(frame[series]) if series else [None]
+    offsets = np.linspace(-0.2, 0.2, len(groups)) if len(groups) > 1 else [0.0]
+    fig = Figure(figsize=(width, 0.75 + (0.21 if len(groups) > 1 else 0.165) * len(order)))
+    axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for ax, part in zip(axes, panels, strict=True):
+        shown = frame if part is None else frame[frame[panel] == part]
+        if band and part in band:
+            ax.axvspan(-band[part], band[part], color="#e4e4e4", lw=0)
+        if zero:
+            ax.axvline(0, color="#888888", lw=0.8)
+        for name, x in ((references or {}).get(part) or {}).items():
+            ax.axvline(x, color=colour(name), ls=line(name), lw=0.8)
+        for k, (group, shift) in enumerate(zip(groups, offsets, strict=True)):
+            dots = shown if group is None else shown[shown[series] == group]
+            for _, dot in dots.iterrows():
+                y, look = order.index(dot[rows]) + shift, _look(dot[rows], k == 0)
+                ax.plot([dot[low], dot[high]], [y, y], color=look["color"], lw=1)
+                ax.plot(dot[value], y, ls="", ms=4, **look)
+        ax.set_title(names.get(part, label(part)) if part is not None else "")
+        ax.set_xlabel(xlabel)
+        ax.grid(axis="x")
+        ax.set_axisbelow(True)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+    axes[0].set_yticks(range(len(order)), [names.get(v, label(v)) for v in order])
+    axes[0].set_ylim(len(order) - 0.4, -0.6)
+    handles = [
+        Line2D([], [], color="#444444", marker="o", ls="", mfc="#444444" if k == 0 else "white",
+               label=names.get(g, label(g)))
+        for k, g in enumerate(groups) if g is not None
+    ]  # fmt: skip
+    shown_references = {n for r in (references or {}).values() for n in r}
+    handles += [
+        Line2D([], [], color=colour(n), ls=line(n), lw=0.8, label=names.get(n, label(n)))
+        for n in sorted(shown_references)
+    ]
+    if handles:
+        fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+    return fig
+
+
+@_styled
+def heatmap(
+    table: pd.DataFrame,
+    centre: float | None = 0.0,
+    fmt: str = "{:+.1f}",
+    mark: pd.DataFrame | None = None,
+    bar_label: str = "",
+    width: float = COLUMN,
+    limit: float | None = None,
+) -> Figure:
+    """Numbers on colours: rows x columns.
+
+    Parameters
+    ----------
+    table : [rows, columns] of numbers; NaN stays grey and empty.
+    centre : value drawn white (diverging colours), or None for one-sided colours.
+    mark : same shape, bool: bold where true.
+    limit : largest distance from the centre the colours show; None for the largest there is.
+    """
+    values = table.to_numpy(float)
+    fig = Figure(figsize=(width, 0.9 + 0.19 * len(table)))
+    ax = fig.subplots()
+    if centre is None:
+        image = ax.imshow(np.ma.masked_invalid(values), cmap="cividis", aspect="auto")
+    else:
+        reach = limit or float(np.nanmax(np.abs(values - centre))) or 1.0
+        norm = TwoSlopeNorm(centre, centre - reach, centre + reach)
+        image = ax.imshow(np.ma.masked_invalid(values), cmap="PuOr", norm=norm, aspect="auto")
+    ax.set_facecolor("#eeeeee")
+    for (i, j), v in np.ndenumerate(values):
+        if np.isnan(v):
+            continue
+        r, g, b, _ = image.cmap(image.norm(v))
+        dark = 0.299 * r + 0.587 * g + 0.114 * b < 0.5
+        bold = mark is not None and bool(mark.iloc[i, j])
+        ax.text(j, i, fmt.format(v), ha="center", va="center", fontsize=6.5,
+                color="white" if dark else "black", fontweight="bold" if bold else "normal")  # fmt: skip
+    ax.set_xticks(range(table.shape[1]), [label(str(c)) for c in table.columns])
+    ax.set_yticks(range(table.shape[0]), [label(str(r)) for r in table.index])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    fig.colorbar(image, ax=ax, label=bar_label, fraction=0.05, pad=0.02).outline.set_visible(False)
+    return fig
+
+
+def _place_labels(ax: Axes, points: np.ndarray, texts: Sequence[str], colours: Sequence) -> None:
+    """Write a text beside each point [n, 2], on the side where it covers least."""
+    fig = ax.figure
+    fig.draw_without_rendering()
+    pixels = ax.transData.transform(points)
+    unit = fig.dpi / 72
+    frame = ax.get_window_extent()
+    taken = [(x - 4 * unit, y - 4 * unit, x + 4 * unit, y + 4 * unit) for x, y in pixels]
+    size = 6.5
+
+    def overlap(a: tuple, b: tuple) -> float:
+        w = min(a[2], b[2]) - max(a[0], b[0])
+        h = min(a[3], b[3]) - max(a[1], b[1])
+        return max(w, 0) * max(h, 0)
+
+    for (x, y), text, ink in zip(pixels, texts, colours, strict=True):
+        w, h = 0.62 * size * len(text) * unit, 1.15 * size * unit
+        best = None
+        for gap in (6, 12):
+            for dx, dy, ha, va in (
+                (1, 0, "left", "center"), (-1, 0, "right", "center"), (0, 1, "center", "bottom"),
+                (0, -1, "center", "top"), (0.7, 0.7, "left", "bottom"), (-0.7, 0.7, "right", "bottom"),
+                (0.7, -0.7, "left", "top"), (-0.7, -0.7, "right", "top"),
+            ):  # fmt: skip
+                px, py = x + dx * gap * unit, y + dy * gap * unit
+                x0 = {"left": px, "right": px - w, "center": px - w / 2}[ha]
+                y0 = {"bottom": py, "top": py - h, "center": py - h / 2}[va]
+                box = (x0, y0, x0 + w, y0 + h)
+                out = w * h - overlap(box, (frame.x0, frame.y0, frame.x1, frame.y1))
+                cost = sum(overlap(box, t) for t in taken) + 3 * out + gap
+                if best is None or cost < best[0]:
+                    best = (cost, box, (dx * gap, dy * gap), ha, va)
+        taken.append(best[1])
+        ax.annotate(text, ax.transData.inverted().transform((x, y)), best[2],
+                    textcoords="offset points", ha=best[3], va=best[4], fontsize=size,
+                    color=ink, annotation_clip=False)  # fmt: skip
+
+
+@_styled
+def tradeoff(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    rows: str = "variant",
+    xerr: tuple[str, str] | None = None,
+    yerr: tuple[str, str] | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+    references: Sequence[str] = (),
+    width: float = COLUMN,
+) -> Figure:
+    """One benchmark against another, a dot per variant, named beside the dot.
+
+    Parameters
+    ----------
+    xerr, yerr : names of the columns with the ends of the intervals.
+    references : variants (baselines) through which cross lines are drawn.
+    """
+    fig = Figure(figsize=(width, 0.82 * width))
+    ax = fig.subplots()
+    shown = frame.dropna(subset=[x, y])
+    for _, dot in shown.iterrows():
+        ink = colour(dot[rows])
+        if dot[rows] in references:
+            ax.axvline(dot[x], color=ink, ls=line(dot[rows]), lw=0.6, zorder=0)
+            ax.axhline(dot[y], color=ink, ls=line(dot[rows]), lw=0.6, zorder=0)
+        if xerr:
+            ax.plot([dot[xerr[0]], dot[xerr[1]]], [dot[y]] * 2, color=ink, lw=0.7, alpha=0.6)
+        if yerr:
+            ax.plot([dot[x]] * 2, [dot[yerr[0]], dot[yerr[1]]], color=ink, lw=0.7, alpha=0.6)
+        ax.plot(dot[x], dot[y], ls="", ms=5, **_look(dot[rows]))
+    ax.margins(0.12)
+    ax.set_xlabel(xlabel or label(x))
+    ax.set_ylabel(ylabel or label(y))
+    names = [label(v) for v in shown[rows]]
+    _place_labels(ax, shown[[x, y]].to_numpy(float), names, [colour(v) for v in shown[rows]])
+    return fig
+
+
+@_styled
+def effects(
+    table: pd.DataFrame,
+    panel: str | None = None,
+    xlabel: str = "effect (points)",
+    names: Mapping[str, str] | None = None,
+    width: float = PAGE,
+) -> Figure:
+    """Main effects and interactions of a factorial with their intervals.
+
+    Parameters
+    ----------
+    table : rows of `statistics.factorial_effects` (effect, order, estimate, low, high); with a
+        `panel` column, one set of rows per panel. Dark: main effects; lighter: interactions.
+        Hollow: the interval holds 0.
+    names : how factors are written.
+    """
+    names = names or {}
+    order = _order(table["effect"])
+    panels = _order(table[panel]) if panel else [None]
+    fig = Figure(figsize=(width, 0.75 + 0.18 * len(order)))
+    axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    inks = ("#332288", "#4477AA", "#66AACC")
+    for ax, part in zip(axes, panels, strict=True):
+        ax.axvline(0, color="#888888", lw=0.8)
+        for _, row in (table if part is None else table[table[panel] == part]).iterrows():
+            y, ink = order.index(row["effect"]), inks[min(int(row["order"]), 3) - 1]
+            ax.plot([row["low"], row["high"]], [y, y], color=ink, lw=1.4)
+            clear = row["low"] > 0 or row["high"] < 0
+            ax.plot(row["estimate"], y, "osD"[min(int(row["order"]), 3) - 1], ms=4.5, color=ink,
+                    mfc=ink if clear else "white")  # fmt: skip
+        ax.set_title(label(str(part)) if part is not None else "")
+        ax.set_xlabel(xlabel)
+        ax.grid(axis="x")
+        ax.set_axisbelow(True)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+    texts = [" × ".join(names.get(f, label(f)) for f in e.split(":")) for e in order]
+    axes[0].set_yticks(range(len(order)), texts)
+    axes[0].set_ylim(len(order) - 0.4, -0.6)
+    return fig
+
+
+@_styled
+def curves(
+    frame: pd.DataFrame,
+    metrics: Sequence[str],
+    x: str = "step",
+    by: str = "variant",
+    seed: str = "seed",
+    ylabels: Mapping[str, str] | None = None,
+    logy: Sequence[str] = (),
+    references: Mapping[str, Mapping[str, float]] | None = None,
+    width: float = PAGE,
+    columns: int = 3,
+) -> Figure:
+    """Measurements over training, a panel per metric, a line per variant: loss, collapse, probes.
+
+    Parameters
+    ----------
+    frame : one row a run and step: `x`, `by`, `seed` and the metrics (NaN where not measured).
+    metrics : columns to show, e.g. ('loss', 'rank_me', 'feature_std', 'probe').
+    logy : metrics with a logarithmic axis.
+    references : metric -> {name: value}; horizontal lines, e.g. chance or full rank.
+
+    The line is the mean over seeds, the band runs from the lowest to the highest seed.
+    """
+    columns = min(columns, len(metrics))
+    n_rows = -(-len(metrics) // columns)
+    fig = Figure(figsize=(width, 0.5 + n_rows * 0.72 * width / columns))
+    axes = fig.subplots(n_rows, columns, squeeze=False)
+    order = _order(frame[by])
+    for ax in axes.flat[len(metrics) :]:
+        ax.set_visible(False)
+    for ax, metric in zip(axes.flat, metrics, strict=False):
+        for name in order:
+            part = frame[frame[by] == name].dropna(subset=[metric])
+            if part.empty:
+                continue
+            over = part.groupby(x)[metric].agg(["mean", "min", "max"])
+            ax.plot(over.index, over["mean"], color=colour(name), ls=line(name))
+            if part[seed].nunique() > 1:
+                ax.fill_between(over.index, over["min"], over["max"], color=colour(name),
+                                alpha=0.15, lw=0)  # fmt: skip
+        for name, value in ((references or {}).get(metric) or {}).items():
+            ax.axhline(value, color="#888888", lw=0.7, ls=":")
+            ax.annotate(name, (1, value), (-2, 2), xycoords=("axes fraction", "data"),
+                        textcoords="offset points", fontsize=6, color="#666666", ha="right")  # fmt: skip
+        if metric in logy:
+            ax.set_yscale("log")
+        ax.set_xlabel(label(x))
+        ax.set_ylabel((ylabels or {}).get(metric, label(metric)))
+        ax.grid()
+        ax.set_axisbelow(True)
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+    handles = [Line2D([], [], color=colour(n), ls=line(n), label=label(str(n))) for n in order]
+    fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
+    return fig
+
+
+_SHARE_INKS = ("#BBBBBB", "#332288", "#117733", "#DDAA33", "#AA4499", "#66BBDD", "#CC6677", "#44AA99")
+
+
+@_styled
+def shares(
+    frame: pd.DataFrame,
+    x: str = "step",
+    term: str = "term",
+    value: str = "value",
+    names: Mapping[str, str] | None = None,
+    width: float = PAGE,
+) -> Figure:
+    """A training loss and what each term adds to it.
+
+    Parameters
+    ----------
+    frame : one row a step and term: the term's weighted value (mean over seeds if there are more).
+
+    Left: the terms stacked up to the total. Right: their shares of the sum of absolute values.
+    """
+    wide = frame.pivot_table(index=x, columns=term, values=value, sort=False).sort_index()
+    wide = wide.fillna(0.0)
+    part = wide.abs().div(wide.abs().sum(1).where(lambda s: s > 0), axis=0).fillna(0.0)
+    inks = [_SHARE_INKS[k % len(_SHARE_INKS)] for k in range(wide.shape[1])]
+    texts = [(names or {}).get(c, label(str(c))) for c in wide.columns]
+    fig = Figure(figsize=(width, 0.42 * width))
+    left, right = fig.subplots(1, 2)
+    left.stackplot(wide.index, wide.to_numpy().T, colors=inks, labels=texts, lw=0)
+    left.plot(wide.index, wide.sum(1), color="black", lw=0.8)
+    left.set_ylabel("weighted loss")
+    right.stackplot(part.index, 100 * part.to_numpy().T, colors=inks, lw=0)
+    right.set_ylabel("share (%)")
+    right.set_ylim(0, 100)
+    for ax in (left, right):
+        ax.set_xlabel(label(x))
+        ax.set_xlim(wide.index.min(), wide.index.max())
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+    fig.legend(loc="outside lower center", ncols=min(len(texts), 5))
+    return fig
+
+
+@_styled
+def clips(
+    rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]],
+    every: int = 1,
+    tubelet: int = 2,
+    mask_colour: str = "#EE7733",
+    opacity: float = 0.65,
+    width: float = PAGE,
+) -> Figure:
+    """Clips frame by frame, with masks laid over them.
+
+    Parameters
+    ----------
+    rows : (title, frames [F, H, W, 3] uint8 or 0..1, mask [T, h, w] or None). A bool mask tints
+        its tokens; a float one (e.g. a motion map, 0..1) tints them by its value. Frame f belongs
+        to time step f // tubelet; a mask [h, w] holds for all of them.
+    every : show each n-th frame.
+
+    Raises
+    ------
+    ShapeError : frames or mask of another shape.
+    """
+    from matplotlib.colors import to_rgb
+
+    shown = []
+    for title, frames, mask in rows:
+        frames = np.asarray(frames)
+        if frames.ndim != 4 or frames.shape[-1] != 3:
+            raise ShapeError(
+                f"Frames of {title!r} have shape {frames.shape}; give [F, H, W, 3]."
+            )
+        scale = 255.0 if frames.dtype == np.uint8 else 1.0
+        frames = np.clip(frames.astype(float) / scale, 0, 1)
+        if mask is not None:
+            f, h, w = frames.shape[:3]
+            mask = np.asarray(mask, float)
+            mask = np.broadcast_to(mask, (-(-f // tubelet), *mask.shape[-2:]))
+            if h % mask.shape[1] or w % mask.shape[2]:
+                raise ShapeError(
+                    f"Mask of {title!r} has {mask.shape[1]} x {mask.shape[2]} tokens, which do not "
+                    f"divide frames of {h} x {w} pixels."
+                )
+            mask = mask.repeat(h // mask.shape[1], 1).repeat(w // mask.shape[2], 2)
+            cover = opacity * mask[np.arange(f) // tubelet][..., None]  # [F, H, W, 1]
+            frames = frames * (1 - cover) + cover * np.array(to_rgb(mask_colour))
+        shown.append((title, frames[::every]))
+    n = max(len(f) for _, f in shown)
+    _, h, w, _ = shown[0][1].shape
+    fig = Figure(figsize=(width, (width - 0.9) / n * h / w * len(shown) + 0.3))
+    axes = fig.subplots(len(shown), n, squeeze=False)
+    for line_axes, (title, frames) in zip(axes, shown, strict=True):
+        for k, ax in enumerate(line_axes):
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ax.spines[:].set_visible(False)
+            if k < len(frames):
+                ax.imshow(frames[k], interpolation="nearest")
+        line_axes[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
+    for k, ax in enumerate(axes[0]):
+        ax.set_title(f"{k * every}", fontsize=6)
+    return fig

@@ -1,0 +1,186 @@
+"""The main job from the command line: data, runs, notebooks, report page.
+
+`python -m vjepa_lib.reproduce --profile mini --jobs 4`
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from vjepa_lib.errors import CompanionError, ConfigError
+from vjepa_lib.provenance import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def notebook_paths() -> dict[str, Path]:
+    """Number -> path of every notebook, in order."""
+    return {p.name[:2]: p for p in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
+
+
+def choose(only: str | None) -> dict[str, Path]:
+    """The notebooks to run: all, or one and the report.
+
+    Raises
+    ------
+    ConfigError : no notebook has this number or name.
+    """
+    found = notebook_paths()
+    if not only:
+        return found
+    picked = {n: p for n, p in found.items() if n == only or p.stem == only}
+    if not picked:
+        raise ConfigError(
+            f"No notebook {only!r}: choose a number of {', '.join(p.stem for p in found.values())}."
+        )
+    return picked | {n: p for n, p in found.items() if n == "99"}
+
+
+def execute(path: Path, built: Path, html: Path, settings: dict) -> str | None:
+    """Run one notebook and export it to HTML; a sentence if it failed."""
+    import nbformat
+    import papermill
+    from nbconvert import HTMLExporter
+
+    try:
+        papermill.execute_notebook(
+            path,
+            built / path.name,
+            parameters=settings,
+            cwd=str(path.parent),
+            progress_bar=False,
+            kernel_name="python3",
+        )
+    except papermill.PapermillExecutionError as error:
+        return f"{path.stem}: {error.ename}: {error.evalue} (see {built / path.name})"
+    body, _ = HTMLExporter().from_notebook_node(nbformat.read(built / path.name, as_version=4))
+    (html / f"{path.stem}.html").write_text(body)
+    return None
+
+
+def reproduce(
+    profile: str,
+    jobs: int,
+    device: str,
+    only: str | None,
+    seeds: tuple[int, ...] | None,
+    train_only: bool = False,
+    cluster: str | None = None,
+) -> None:
+    """Train what is missing, run the notebooks side by side, then the report.
+
+    Raises
+    ------
+    CompanionError : with one sentence; what is finished stays.
+    """
+    from joblib import Parallel, delayed
+    from tqdm.auto import tqdm
+
+    from vjepa_lib import study
+    from vjepa_lib.notebook import figures_root
+
+    study.get_profile(profile)
+    chosen = choose(only)
+    start = time.perf_counter()
+    configs = study.runs_for(chosen, profile, seeds)
+    if configs:
+        study.results(configs, jobs, device, cluster)
+        print(f"{len(configs)} runs ready after {time.perf_counter() - start:.0f} s", flush=True)
+    if train_only:
+        return
+    built, figures = ROOT / "build" / "notebooks", figures_root()
+    for folder in (built, figures / "notebooks"):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings = {"PROFILE": profile, "SEEDS": list(seeds) if seeds else None, "JOBS": 1, "DEVICE": device}
+    # The notebooks train nothing more, so they can share the cores; the report comes last.
+    work = [p for n, p in chosen.items() if n != "99"]
+    done = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+        delayed(execute)(p, built, figures / "notebooks", settings) for p in work
+    )
+    failures = [f for f in tqdm(done, total=len(work), desc="notebooks") if f]
+    if "99" in chosen:
+        failure = execute(chosen["99"], built, figures / "notebooks", settings)
+        failures += [failure] if failure else []
+    if failures:
+        raise CompanionError(
+            f"{len(failures)} notebooks failed, the others are done: " + " | ".join(failures)
+        )
+    print(f"done after {time.perf_counter() - start:.0f} s; open {figures / 'index.html'}")
+
+
+def verify(profile: str, device: str, seeds: tuple[int, ...] | None) -> None:
+    """Retrain one finished run, chosen at random, and compare its metrics to the last digit.
+
+    Raises
+    ------
+    CompanionError : no run is finished, or the metrics differ.
+    """
+    import random
+
+    from vjepa_lib import study
+    from vjepa_lib.runs import RunStore, config_hash
+
+    store = RunStore(study.runs_root())
+    configs = [c for c in study.runs_for(study.NOTEBOOK_RUNS, profile, seeds) if store.has(c)]
+    if not configs:
+        raise CompanionError(f"No run of profile {profile} is finished: run 'make reproduce' first.")
+    config = random.choice(configs)
+    print(f"retraining {config.variant} ({config.form}), seed {config.seed} ...", flush=True)
+    metrics, _ = study.train_run(config, None, device, progress=True)
+    stored = store.load(config)
+    worst = float((metrics.top1 - stored.metrics.top1).abs().max())
+    print(f"largest difference in top-1: {worst:.4f} points over {len(metrics)} probes")
+    same_machine = stored.provenance["cpu"] == __import__("vjepa_lib.provenance", fromlist=["x"]).cpu_name()
+    # On the same kind of processor nothing may differ; elsewhere sums round differently, training
+    # amplifies it, and two standard errors of the test split are allowed.
+    if worst > (0 if same_machine else 4):
+        raise CompanionError(
+            f"Run {config_hash(config)} came out differently by {worst:.2f} points: "
+            f"compare its provenance.json with this machine."
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m vjepa_lib.reproduce", description=__doc__)
+    parser.add_argument("--profile", default=os.environ.get("VJEPA_PROFILE", "mini"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", help="number or name of one notebook")
+    parser.add_argument("--seeds", help="comma-separated, for instance 0,1,2")
+    parser.add_argument("--cluster", choices=["ray"], help="train on a Ray cluster")
+    parser.add_argument("--train-only", action="store_true", help="train, but run no notebook")
+    parser.add_argument("--verify", action="store_true", help="retrain a random run and compare")
+    args = parser.parse_args(argv)
+    try:
+        seeds = tuple(int(s) for s in args.seeds.split(",")) if args.seeds else None
+        if args.verify:
+            verify(args.profile, args.device, seeds)
+        else:
+            reproduce(
+                args.profile, args.jobs, args.device, args.only, seeds, args.train_only, args.cluster
+            )
+    except ValueError as error:
+        if not isinstance(error, CompanionError) and "invalid literal" not in str(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except CompanionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted: finished runs are kept, unfinished ones go on from their checkpoints; "
+            "the same command resumes.",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
