@@ -1,10 +1,14 @@
 # ---
 # jupyter:
 #   jupytext:
+#     cell_metadata_filter: tags
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -96,10 +100,10 @@ for kind in KINDS:
         rows.append((f"{kind}\ngroup {group + 1}", clip[0].numpy(), hidden.view(grid.shape).numpy()))
         areas.append((kind, group + 1, context.shape[1], target.shape[1], grid.n))
 areas = pd.DataFrame(areas, columns=["masking", "group", "context tokens", "target tokens", "tokens"])
-nb.out.figure(plots.clips(rows, every=2), "masks", areas, "What each kind of mask hides (orange), one frame per time step")
+nb.out.figure(plots.clips(rows, every=2, width=3.4), "masks", areas, "What each kind of mask hides (orange), one frame per time step")
 
 # %%
-held = [(f"motion {motion.min():.0f}-{motion.max():.0f}", clip[0].numpy(), (motion[0] / motion.max()).numpy())]
+held = [(f"motion {motion.min():.0f}-{motion.max():.0f}", clip[0].numpy(), ((motion[0] - motion.min()) / (motion.max() - motion.min())).numpy())]
 counts = torch.zeros(grid.h, grid.w)
 for s in range(200):
     for context, target in sample_masks(MaskingConfig("amg"), grid, 1, torch.Generator().manual_seed(s), motion)[:1]:
@@ -108,7 +112,7 @@ for s in range(200):
         counts += hit.view(grid.shape)[0]
 held.append(("masked by amg", clip[0].numpy(), (counts / 200).numpy()))
 nb.out.figure(
-    plots.clips(held, every=2), "motion",
+    plots.clips(held, every=2, width=4), "motion",
     pd.DataFrame({"motion": motion.flatten().numpy(), "masked": counts.flatten().numpy() / 200}),
     "Where a clip moves, and how often motion-guided masking hides each place",
 )
@@ -139,7 +143,6 @@ low, high = proportion_interval(readings.correct, readings.n)
 readings["low"], readings["high"] = 100 * np.asarray(low), 100 * np.asarray(high)
 
 # %%
-variant_of = {"supervised": "supervised", "single frame": "no_ema", "random_init": "random_init", "baseline": "baseline"}
 shown = readings.assign(variant=readings.reading)
 fig = plots.intervals(
     shown, "top1", panel="benchmark", names={"baseline": "pretrained baseline", "random_init": "random init"},

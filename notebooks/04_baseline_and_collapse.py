@@ -1,10 +1,14 @@
 # ---
 # jupyter:
 #   jupytext:
+#     cell_metadata_filter: tags
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -61,7 +65,7 @@ Code(inspect.getsource(Trainer.train_step), language="python")
 # %%
 trained = [c for c in configs if not c.random_init]
 curves = study.curves(trained)
-curves["name"] = curves.variant + curves.form.map({"released": "", "described": "_described"})
+curves["name"] = curves.variant + curves.form.map({"released": "", "described": " (described)"})
 full = float(nb.profile.encoder.width)
 fig = plots.curves(
     curves, ["jepa", "rank_me", "feature_std"], by="name",
@@ -89,7 +93,7 @@ linear = results[results.probe == "linear"]
 rows = []
 for (name, variant, benchmark), part in linear.groupby(["name", "variant", "benchmark"], sort=False):
     low, high = statistics.proportion_interval(part.correct.sum(), part.n_test.sum())
-    rows.append({"name": name, "variant": name.replace(" (described)", "_described"), "benchmark": benchmark, "top1": part.top1.mean(), "low": 100 * float(low), "high": 100 * float(high), "seeds": len(part)})
+    rows.append({"name": name, "variant": name, "benchmark": benchmark, "top1": part.top1.mean(), "low": 100 * float(low), "high": 100 * float(high), "seeds": len(part)})
 table = pd.DataFrame(rows)
 fig = plots.intervals(table, "top1", panel="benchmark")
 nb.out.figure(fig, "linear", table, "Linear probes on the mean token; 95 % Wilson intervals over test clips, seeds pooled", nb.hashes(configs))

@@ -1,10 +1,14 @@
 # ---
 # jupyter:
 #   jupytext:
+#     cell_metadata_filter: tags
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -66,13 +70,13 @@ Code(inspect.getsource(LatentDynamics), language="python")
 import torch
 
 from vjepa_lib.objectives.hard_region import hard_weights
-from vjepa_lib.pretrain import Trainer, step_generator
+from vjepa_lib.pretrain import Trainer
 
 c = study.resolve("fwm_hw_ld", "described", nb.profile.name, nb.seeds[0])
 trainer = Trainer(c.train)
 clips = nb.clips()["pre_videos"]
 with torch.no_grad():
-    batch = trainer.latents(clips.batch(slice(0, 8)), step_generator(0, 0))
+    batch = trainer.latents(clips.batch(slice(0, 8)))
     error = (batch.zhat[0] - batch.h_target[0]).abs().mean(-1)
     weight = hard_weights(error, 0.05)
     grid = batch.grid
@@ -82,10 +86,11 @@ rows = []
 for i in range(2):
     rows.append((f"clip {i + 1}", clips.frames[i].numpy(), None))
     rows.append(("HW weight", clips.frames[i].numpy(), (spread[i] / spread[i].max()).view(grid.shape).numpy()))
-    v = (speed[i] / speed[i].max()).view(grid.t - 1, grid.h, grid.w).numpy()
-    rows.append(("|h(t+1) - h(t)|", clips.frames[i].numpy(), [*v, 0 * v[0]]))
+    v = torch.zeros(grid.shape)
+    v[:-1] = ((speed[i] - speed[i].min()) / (speed[i].max() - speed[i].min())).view(grid.t - 1, grid.h, grid.w)
+    rows.append(("|h(t+1) - h(t)|", clips.frames[i].numpy(), v.numpy()))
 nb.out.figure(
-    plots.clips([(t, f, None if m is None else __import__("numpy").asarray(m)) for t, f, m in rows], every=2), "at_work",
+    plots.clips(rows, every=2, width=4), "at_work",
     pd.DataFrame({"error": error[0].numpy(), "weight": weight[0].numpy()}),
     "Where hard-region weighting looks (temperature 0.05, for the eye), and where the target latent changes",
 )
@@ -99,12 +104,7 @@ nb.out.figure(
 reach = []
 for form in study.FORMS:
     c = study.resolve("fwm_hw_ld", form, nb.profile.name, nb.seeds[0])
-    t = Trainer(c.train)
-    clip = clips.batch(slice(0, 8))
-    terms = {term.name: (lambda term=term: term(t.latents(clip, step_generator(0, 0)))) for term in t.objective.terms if term.name != "context"}
-    ld = next(term for term in t.objective.terms if term.name == "ld")
-    parts = {"context encoder": t.context_encoder, "predictor": t.predictor, "dynamics head": ld}
-    reach.append(diagnostics.gradient_reach(terms, parts).assign(form=form))
+    reach.append(diagnostics.term_reach(Trainer(c.train), clips.batch(slice(0, 8))).assign(form=form))
 reach = pd.concat(reach)
 nb.out.table(reach[["form", "term", "part", "reaches", "norm", "relative", "cosine"]], "reach", "Gradient of each term of FWM-HW-LD: what it reaches, beside the JEPA gradient", digits=4)
 
@@ -162,7 +162,7 @@ nb.out.table(effects[["form", "benchmark", "effect", "estimate", "low", "high", 
 # %%
 trained = [c for c in configs if not c.random_init]
 curves = study.curves(trained)
-curves["name"] = curves.variant + curves.form.map({"released": "", "described": "_described"})
+curves["name"] = curves.variant + curves.form.map({"released": "", "described": " (described)"})
 pick = curves[curves.variant.isin(["baseline", "fwm", "ld", "fwm_ld", "fwm_hw_ld"])]
 nb.out.figure(plots.curves(pick, ["jepa", "rank_me", "feature_std"], by="name", ylabels={"jepa": "JEPA loss", "rank_me": "RankMe of mean tokens", "feature_std": "feature std"}), "curves", pick[["name", "seed", "step", "jepa", "rank_me", "feature_std"]], "Loss and collapse diagnostics over training", nb.hashes(trained))
 
@@ -188,5 +188,5 @@ clear = effects[(effects.low > 0) | (effects.high < 0)]
 print(f"{len(clear)} of {len(effects)} effects have an interval clear of 0, {(clear.order > 1).sum()} of them interactions; {(effects.p_adjusted < 0.05).sum()} survive Holm's correction within their benchmark")
 best = wide.mean(axis=1).drop(("random_init", "released")).sort_values(ascending=False)
 print("mean over benchmarks: " + ", ".join(f"{v} ({f}) {x:.1f}" for (v, f), x in best.items()))
-dead = reach[(reach.term == "ld") & (reach.form == "released")]
+dead = reach[(reach.term == "ld") & (reach.form == "released") & (reach.part != "target_encoder")]
 print(f"LD beside HW as released: gradient norm {dead.norm.max():g} into {', '.join(dead.part)}")

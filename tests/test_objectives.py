@@ -341,15 +341,24 @@ def test_vclr_segments_are_means_over_their_time_steps(batch):
 
 def test_vclr_queue_remembers_keys_and_wraps(batch):
     term = make_term("vclr", dim=DIM, queue=3)
-    term(batch)
+
+    def step():
+        term(batch)
+        assert float(term.queue.abs().sum()) == before  # not in the middle of a step
+        term.after_step()
+
+    before = 0.0
+    step()
     keys = batch.h.detach().mean(1)
     assert torch.allclose(term.queue[:2], keys, atol=1e-6)
     assert int(term.queue_start) == 2 and float(term.queue[2].abs().sum()) == 0
-    term(batch)
+    before = float(term.queue.abs().sum())
+    step()
     assert int(term.queue_start) == 1
     assert torch.allclose(term.queue, keys[[1, 1, 0]], atol=1e-6)
     term.eval()
     term(batch)
+    term.after_step()
     assert int(term.queue_start) == 1
 
 
@@ -358,6 +367,7 @@ def test_vclr_goes_on_from_its_saved_state(batch):
     term = make_term("vclr", dim=DIM, queue=5)
     for _ in range(3):
         term(batch)
+        term.after_step()
     resumed = make_term("vclr", dim=DIM, queue=5)
     resumed.load_state_dict(term.state_dict())
     values = []

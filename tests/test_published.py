@@ -26,9 +26,10 @@ def test_all_88_results_and_12_claims_are_there(results):
 def test_types(results):
     t = results.table
     assert t["ema"].dtype == bool and t["n_val"].dtype == "Int64"
-    assert t["probe_epochs"].isna().sum() == t["benchmark"].isin(
-        ["synthetic_motion", "ucf101", "ucf101_subset"]
-    ).sum()
+    assert (
+        t["probe_epochs"].isna().sum()
+        == t["benchmark"].isin(["synthetic_motion", "ucf101", "ucf101_subset"]).sum()
+    )
     assert ((t["low"] < t["top1_percent"]) & (t["top1_percent"] < t["high"])).all()
 
 
@@ -138,17 +139,17 @@ def test_broken_rows_are_told_by_line_and_column(tmp_path, rows, words):
 
 
 def test_broken_files(tmp_path):
-    with pytest.raises(DataError, match="nowhere.csv"):
+    with pytest.raises(DataError, match=r"nowhere.csv"):
         published.load_results(tmp_path / "nowhere.csv")
     path = tmp_path / "r.csv"
     path.write_text("variant,benchmark\na,x\n")
-    with pytest.raises(DataError, match="lacks the column.* n_val, top1_percent"):
+    with pytest.raises(DataError, match=r"lacks the column.* n_val, top1_percent"):
         published.load_results(path)
     path.write_text(HEADER.replace("\n", ",ema\n") + "a,x,400,5,maybe\n")
     with pytest.raises(DataError, match="line 2, ema: write 'yes' or 'no'"):
         published.load_results(path)
     path.write_text(HEADER + "a,x,400,5\n")
-    with pytest.raises(ConfigError, match="'b'.*found: a"):
+    with pytest.raises(ConfigError, match=r"'b'.*found: a"):
         published.load_results(path, {"all": ["b"]})
 
 

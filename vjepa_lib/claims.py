@@ -199,10 +199,12 @@ def difference(
         for baseline, rows in table.groupby("baseline", sort=False):
             each = [outcome(row) for _, row in rows.iterrows()]
             outcomes[baseline] = (
-                "opposes" if "opposes" in each
-                else "supports" if set(each) == {"supports"} and len(rows) == len(names)
+                "opposes"
+                if "opposes" in each
+                else "supports"
+                if set(each) == {"supports"} and len(rows) == len(names)
                 else "unclear"
-            )  # fmt: skip
+            )
             found.append(f"{_signed(rows['difference'])} vs {baseline}")
             if len(rows) == 1:
                 row = rows.iloc[0]
@@ -212,7 +214,8 @@ def difference(
                 text = f"{each.count('supports')} of {len(names)} clear"
                 text += f", largest adjusted {_p(rows['p_adjusted'].max())}"
             changed = ", ".join(dict.fromkeys(d for d in rows["differs_in"] if d))
-            said.append(f"vs {baseline}: {text}" + (f" (also differs in {changed})" * bool(changed)))
+            text += f" (also differs in {changed})" if changed else ""
+            said.append(f"vs {baseline}: {text}")
         first = table[table["baseline"] == table["baseline"].iloc[0]] if len(table) else table
         agrees, written = None, ""
         if stated is not None:
@@ -245,7 +248,11 @@ def difference(
 
 
 def count(
-    benchmark: str, direction: str, beyond: float, stated: tuple[int, int], regime: str | None = None
+    benchmark: str,
+    direction: str,
+    beyond: float,
+    stated: tuple[int, int],
+    regime: str | None = None,
 ) -> Check:
     """'K of N variants are more than so many points above (below) the baseline.'
 
@@ -362,9 +369,13 @@ def attributable(
         rows, control_rows = ([r for r in g if r is not None] for g in (rows, control_rows))
         if not rows or not control_rows:
             return Finding(
-                statement, "", "", None, Verdict.UNTESTABLE,
+                statement,
+                "",
+                "",
+                None,
+                Verdict.UNTESTABLE,
                 f"no row without {what} and otherwise alike was published on {benchmark}",
-            )  # fmt: skip
+            )
         together = rows + control_rows
         found = homogeneity([r["correct"] for r in together], [r["n_val"] for r in together])
         return Finding(
@@ -505,9 +516,11 @@ def _group_counts(
         hit = rows["clear"] & ((rows["difference"] > 0) == (direction == "up"))
         inside = rows["variant"].isin(group)
         out[baseline] = (
-            int((hit & inside).sum()), int(inside.sum()),
-            int((hit & ~inside).sum()), int((~inside).sum()),
-        )  # fmt: skip
+            int((hit & inside).sum()),
+            int(inside.sum()),
+            int((hit & ~inside).sum()),
+            int((~inside).sum()),
+        )
     return out
 
 
@@ -615,14 +628,15 @@ def implementation_evidence(
 
 
 def own_run_evidence(
-    frame: pd.DataFrame | None, expected: Sequence[Expectation] | None = None
+    frame: str | Path | pd.DataFrame | None, expected: Sequence[Expectation] | None = None
 ) -> pd.DataFrame | None:
     """Effects of own runs, tied to the claims that predict them.
 
     Parameters
     ----------
-    frame : rows of `statistics.paired_differences`: variant, benchmark, effect, low, high,
-        n_seeds; a column `form` tells forms of a variant apart. None: nothing was run.
+    frame : rows of `statistics.paired_differences` (CSV path or DataFrame): variant, benchmark,
+        effect, low, high, n_seeds; a column `form` tells forms of a variant apart. None: nothing
+        was run.
     expected : what each claim predicts; None for those of arXiv 2605.17165 on the embedded data.
 
     Returns
@@ -641,8 +655,7 @@ def own_run_evidence(
     expected = EXPECTED if expected is None else expected
     needed = ("variant", "benchmark", "effect", "low", "high", "n_seeds")
     table = _table(frame, needed, "The table of own effects")
-    if "form" not in table:
-        table["form"] = ""
+    table["form"] = table["form"].fillna("") if "form" in table else ""
     wanted = pd.DataFrame([vars(e) for e in expected])
     found = wanted.merge(table, on=["variant", "benchmark"], how="inner")
 
@@ -790,8 +803,19 @@ EMA_OFF = (
     "kinematic_split",
 )
 # Variants with a term on change over time (prediction of it, its direction, its spectrum, pixels).
-TEMPORAL = ("ld", "fwm_ld", "hw_ld", "fwm_hw_ld", "delta", "combo", "spectral", "ltc", "ac",
-            "ac_hw", "fac")  # fmt: skip
+TEMPORAL = (
+    "ld",
+    "fwm_ld",
+    "hw_ld",
+    "fwm_hw_ld",
+    "delta",
+    "combo",
+    "spectral",
+    "ltc",
+    "ac",
+    "ac_hw",
+    "fac",
+)
 _BALANCE = ("imagenet100", "ssv2", "diving48")
 _KINEMATIC_IN = ("kinematic", "kinematic_0_1", "kinematic_accel", "kinematic_split")
 # What the paper itself calls a degradation of Diving-48 (claim C02) bounds 'close to the baseline'.
@@ -806,9 +830,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     ),
     "C02": (
         difference(EMA_OFF, "diving48", "down", (-2.5, -2.9), tolerance=0.05, regime="ucf101"),
-        difference(
-            _KINEMATIC_IN, "imagenet100", "up", (1.5, 1.7), tolerance=0.05, regime="ucf101"
-        ),
+        difference(_KINEMATIC_IN, "imagenet100", "up", (1.5, 1.7), tolerance=0.05, regime="ucf101"),
         attributable(EMA_OFF, "diving48", "sigreg_no_ema", "the kinematic term", "ucf101"),
     ),
     "C03": (
@@ -838,12 +860,19 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "C09": (balanced("fwm_hw_ld", _BALANCE, regime="mixed"),),
     "C10": (
         difference(
-            ("kinematic", "kinematic_0_1"), "synthetic_motion", "up", (40.0, 45.0),
-            tolerance=0.5, regime="ucf101",
+            ("kinematic", "kinematic_0_1"),
+            "synthetic_motion",
+            "up",
+            (40.0, 45.0),
+            tolerance=0.5,
+            regime="ucf101",
         ),
         attributable(
-            ("kinematic", "kinematic_0_1"), "synthetic_motion", "sigreg_no_ema",
-            "the kinematic term", "ucf101",
+            ("kinematic", "kinematic_0_1"),
+            "synthetic_motion",
+            "sigreg_no_ema",
+            "the kinematic term",
+            "ucf101",
         ),
     ),
     "C11": (
@@ -856,7 +885,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         often(TEMPORAL, "imagenet100", "down", "objectives on change over time", "mixed"),
         more_often(TEMPORAL, "imagenet100", "down", "objectives on change over time", "mixed"),
     ),
-}  # fmt: skip
+}
 
 FACTS: dict[str, Fact] = {
     "ld_head_untrained": Fact(
@@ -925,17 +954,23 @@ def report_counts(claims: pd.DataFrame, done: Audit) -> pd.DataFrame:
     held = ends.index[ends == str(Verdict.HOLDS)]
     rows = [
         (
-            "papers", REPORT_COUNTS["papers"], len(REFERENCES),
+            "papers",
+            REPORT_COUNTS["papers"],
+            len(REFERENCES),
             "the report cites three by name, and all claims come from one of them",
         ),
         ("claims", REPORT_COUNTS["claims"], len(claims), "rows of claims.csv"),
         (
-            "verified claims", REPORT_COUNTS["verified"], int(verified.sum()),
+            "verified claims",
+            REPORT_COUNTS["verified"],
+            int(verified.sum()),
             f"{', '.join(claims.index[verified])}; here: {', '.join(held) or 'none'} hold",
         ),
         (
-            "quality", REPORT_COUNTS["quality"], f"{10 * confidence.mean():.1f}/10",
+            "quality",
+            REPORT_COUNTS["quality"],
+            f"{10 * confidence.mean():.1f}/10",
             "the report gives no formula; beside it, ten times its mean confidence in a claim",
         ),
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows, columns=["quantity", "report", "regenerated", "note"])

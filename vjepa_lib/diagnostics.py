@@ -1,31 +1,63 @@
-"""Measurements on an encoder and on an objective: collapse, gradient reach, factor leakage."""
+"""Measurements on encoders and objectives: collapse, gradient reach, what moved, factor leakage."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
+
+from vjepa_lib.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vjepa_lib.clips import ClipSet
+    from vjepa_lib.objectives import LatentBatch
+    from vjepa_lib.pretrain import Trainer
+    from vjepa_lib.vit import Encoder
+
+# --- collapse ---------------------------------------------------------------------------------
 
 
 def rank_me(features: Tensor) -> float:
     """Effective rank of features [n, D]: exp of the entropy of their normalised singular values.
 
-    RankMe (Garrido et al., arXiv 2210.02885, eq. 1), on centred features.
+    RankMe (Garrido et al., arXiv 2210.02885, eq. 1), on centred features, so that a constant
+    vector counts as collapse. Between 1 and D; 0 if all features are equal.
     """
-    values = torch.linalg.svdvals(features.float() - features.float().mean(0))
-    share = values / values.sum().clamp_min(1e-12)
-    return float(torch.exp(-(share * torch.log(share.clamp_min(1e-12))).sum()))
+    x = features.float()
+    values = torch.linalg.svdvals(x - x.mean(0))
+    total = values.sum()
+    if not total > 0:
+        return 0.0
+    share = values / total
+    return float(torch.exp(-torch.xlogy(share, share).sum()))
 
 
 def feature_std(features: Tensor) -> float:
     """Mean over channels of the standard deviation over samples [n, D]; 0 is full collapse."""
     return float(features.float().std(0).mean())
+
+
+def mean_cosine(features: Tensor) -> float:
+    """Mean cosine similarity of different samples [n, D]; 1 is full collapse to one direction."""
+    x = nn.functional.normalize(features.float(), dim=-1)
+    n = len(x)
+    return float((x.sum(0).square().sum() - n) / (n * (n - 1)))
+
+
+def collapse_measures(features: Tensor) -> dict[str, float]:
+    """All measures of collapse of features [n, D]: `rank_me`, `feature_std`, `mean_cosine`."""
+    return {
+        "rank_me": rank_me(features),
+        "feature_std": feature_std(features),
+        "mean_cosine": mean_cosine(features),
+    }
+
+
+# --- what moved -------------------------------------------------------------------------------
 
 
 def same_weights(a: nn.Module, b: nn.Module) -> bool:
@@ -34,9 +66,8 @@ def same_weights(a: nn.Module, b: nn.Module) -> bool:
     return x.keys() == y.keys() and all(torch.equal(x[k], y[k]) for k in x)
 
 
-def unmoved(before: Mapping[str, Tensor], module: nn.Module) -> list[str]:
-    """Names of the parameters of a module that still have the values in `before`."""
-    return [n for n, p in module.named_parameters() if torch.equal(before[n], p.detach())]
+def _has_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
 
 
 def snapshot(module: nn.Module) -> dict[str, Tensor]:
@@ -44,63 +75,219 @@ def snapshot(module: nn.Module) -> dict[str, Tensor]:
     return {n: p.detach().clone() for n, p in module.named_parameters()}
 
 
+def unmoved(before: Mapping[str, Tensor], module: nn.Module) -> list[str]:
+    """Names of the parameters of a module that still have, bit for bit, the values in `before`."""
+    return [n for n, p in module.named_parameters() if torch.equal(before[n], p.detach())]
+
+
+def moved_parameters(trainer: Trainer, batches: Sequence[Tensor]) -> pd.DataFrame:
+    """Train for a few steps and list what stood still.
+
+    Parameters
+    ----------
+    trainer : a `Trainer`; it is trained in place.
+    batches : clips [B, 3, F, H, W] of each step.
+
+    Returns
+    -------
+    DataFrame, a row per part (context encoder, target encoder, predictor, and every term of the
+    objective that has parameters): `parameters` and `moved` (tensors), and `unmoved`, the names
+    of those that kept every bit.
+    """
+    parts: dict[str, nn.Module] = {n: m for n, m in trainer.modules().items() if n != "objective"}
+    parts |= {f"head of {t.name}": t for t in trainer.objective.terms if _has_parameters(t)}
+    before = {name: snapshot(module) for name, module in parts.items()}
+    for clips in batches:
+        trainer.train_step(clips)
+    rows = []
+    for name, module in parts.items():
+        still = unmoved(before[name], module)
+        count = len(before[name])
+        rows.append(
+            {
+                "part": name,
+                "parameters": count,
+                "moved": count - len(still),
+                "unmoved": ", ".join(still),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# --- gradient reach ---------------------------------------------------------------------------
+
+
 def gradient_reach(
     terms: Mapping[str, Callable[[], Tensor]],
-    parts: Mapping[str, nn.Module],
+    parts: Mapping[str, nn.Module | Mapping[str, nn.Module]],
     reference: str = "jepa",
 ) -> pd.DataFrame:
     """Which parts each term trains, how hard, and in which direction beside a reference term.
 
-    Works on any objective: a term is a function without arguments that computes its loss anew.
+    Works on any objective: a term is a function without arguments that returns its loss. Losses
+    may share one graph.
 
     Parameters
     ----------
     terms : name -> function that returns a scalar loss.
-    parts : name -> module, for instance context encoder, predictor, a term's own head.
+    parts : name -> module, for instance context encoder, predictor; or name -> {term: module},
+        for parts that differ by term, such as its own head.
     reference : term whose gradient the others are compared with.
 
     Returns
     -------
-    DataFrame, a row per term and part: `norm` of the gradient, `relative` to the reference's in
-    the same part, `cosine` with it (NaN where one of them is 0), `reaches`.
-    """
+    DataFrame, a row per term and part: `reaches`; `norm` of the gradient; `relative` to the
+    reference's in the same part; `cosine` with it (NaN where one of them is 0).
 
-    def flat(term: Callable[[], Tensor], module: nn.Module) -> Tensor:
-        params = [p for p in module.parameters() if p.requires_grad]
-        value = term()
-        if not params or not value.requires_grad:
-            return torch.zeros(1)
-        grads = torch.autograd.grad(value, params, allow_unused=True)
-        return torch.cat(
-            [
-                (torch.zeros_like(p) if g is None else g).flatten()
-                for g, p in zip(grads, params, strict=True)
-            ]
+    Raises
+    ------
+    ConfigError : the reference is not among the terms.
+    """
+    if reference not in terms:
+        raise ConfigError(
+            f"The reference term {reference!r} is not there: choose one of {', '.join(terms)}."
         )
 
+    def module_of(part: str, term: str) -> nn.Module | None:
+        found = parts[part]
+        return found.get(term) if isinstance(found, Mapping) else found
+
+    gradients: dict[str, dict[str, Tensor]] = {}  # term -> part -> flat gradient
+    for name, term in terms.items():
+        value = term()
+        by_part = {p: module_of(p, name) for p in parts}
+        tensors = {p: list(m.parameters()) if m is not None else [] for p, m in by_part.items()}
+        wanted = [x for xs in tensors.values() for x in xs if x.requires_grad]
+        found: dict[int, Tensor] = {}
+        if wanted and value.requires_grad:
+            # retain_graph: the next term may go through the same encoders.
+            grads = torch.autograd.grad(value, wanted, retain_graph=True, allow_unused=True)
+            found = {id(x): g for x, g in zip(wanted, grads, strict=True) if g is not None}
+        gradients[name] = {
+            p: torch.cat([found.get(id(x), torch.zeros_like(x)).flatten() for x in xs])
+            for p, xs in tensors.items()
+            if xs
+        }
+
     rows = []
-    for part, module in parts.items():
-        base = flat(terms[reference], module) if reference in terms else None
-        for name, term in terms.items():
-            g = flat(term, module)
+    for part in parts:
+        base = gradients[reference].get(part)
+        ref = float(base.norm()) if base is not None else 0.0
+        shared = not isinstance(parts[part], Mapping)
+        for name in terms:
+            g = gradients[name].get(part)
+            if g is None:  # this term has no such part
+                continue
             norm = float(g.norm())
-            ref = float(base.norm()) if base is not None else float("nan")
-            both = base is not None and norm > 0 and ref > 0 and g.shape == base.shape
+            both = shared and norm > 0 and ref > 0
             rows.append(
                 {
                     "term": name,
                     "part": part,
                     "reaches": norm > 0,
                     "norm": norm,
-                    "relative": norm / ref if ref > 0 else float("nan"),
+                    "relative": norm / ref if shared and ref > 0 else float("nan"),
                     "cosine": float(g @ base) / (norm * ref) if both else float("nan"),
                 }
             )
     return pd.DataFrame(rows)
 
 
-def factor_readout(features: np.ndarray, factor: np.ndarray, train: np.ndarray) -> float:
-    """Accuracy of a linear read-out of a factor from features [n, D]; `train` marks the fit rows."""
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
-    model.fit(features[train], factor[train])
-    return float(model.score(features[~train], factor[~train]))
+def term_reach(
+    trainer: Trainer,
+    clips: Tensor,
+    extra: Mapping[str, Callable[[LatentBatch], Tensor]] | None = None,
+    reference: str = "jepa",
+) -> pd.DataFrame:
+    """Gradient reach of every term of a run, and of a reader's own, on one batch of clips.
+
+    Parameters
+    ----------
+    trainer : a `Trainer`; its weights stay as they are.
+    clips : [B, 3, F, H, W], normalised.
+    extra : name -> function of a `LatentBatch` that returns a loss: an objective not registered.
+    reference : term to compare with.
+
+    Returns
+    -------
+    DataFrame as of `gradient_reach`, for the parts context encoder, target encoder, predictor,
+    and the term's own head. Values of the terms are unweighted.
+    """
+    batch = trainer.latents(clips, with_context=True)
+    own = {t.name: t for t in trainer.objective.terms}
+    functions: dict[str, Callable[[LatentBatch], Tensor]] = dict(own)
+    for name, function in (extra or {}).items():
+        functions[name] = function
+        if isinstance(function, nn.Module):
+            own[name] = function
+
+    def bind(function: Callable[[LatentBatch], Tensor]) -> Callable[[], Tensor]:
+        return lambda: function(batch)
+
+    parts: dict[str, nn.Module | Mapping[str, nn.Module]] = {
+        n: m for n, m in trainer.modules().items() if n != "objective"
+    }
+    parts["own head"] = {n: t for n, t in own.items() if _has_parameters(t)}
+    training = {t: t.training for t in own.values()}
+    for t in own.values():
+        t.eval()  # memories of earlier batches stay as they are
+    try:
+        return gradient_reach({n: bind(f) for n, f in functions.items()}, parts, reference)
+    finally:
+        for t, mode in training.items():
+            t.train(mode)
+
+
+# --- factor leakage ---------------------------------------------------------------------------
+
+
+def factor_leakage(
+    encoder: Encoder,
+    clips: ClipSet,
+    factors: Sequence[str],
+    form: str = "released",
+    ratio: float = 0.5,
+) -> pd.DataFrame:
+    """How well factors are read, linearly, from each half of the latent.
+
+    A factorized latent would give motion away in its dynamics half only, and appearance in its
+    appearance half only.
+
+    Parameters
+    ----------
+    encoder : frozen.
+    clips : with splits train, val and test, and the factors as columns of its manifest.
+    factors : column names; text and integers are classified, decimals are regressed.
+    form : how the halves are cut: 'released' (shallow against deep levels) or 'described'.
+    ratio : share of the channels that is appearance.
+
+    Returns
+    -------
+    DataFrame, a row per factor and half ('appearance', 'dynamics', 'all'): `score`, accuracy in
+    percent or 100 R2 on the test split; `chance`, the score without features.
+
+    Raises
+    ------
+    ConfigError : an unknown factor, or one that does not vary.
+    """
+    from vjepa_lib.probes import extract, halves_of, linear_regression, linear_scores, split_rows
+
+    rows = split_rows(clips)
+    features = extract(encoder, clips, levels=True).numpy()
+    parts = {"all": features} | halves_of(features, len(encoder.cfg.levels), form, ratio)
+    out = []
+    for factor in factors:
+        values = clips.factor(factor).cpu()
+        regress = values.is_floating_point()
+        y = values.numpy() if regress else np.unique(values.numpy(), return_inverse=True)[1]
+        if len(np.unique(y[rows["train"]])) < 2:
+            raise ConfigError(f"Factor {factor!r} has one value in these clips: choose another.")
+        for part, x in parts.items():
+            if regress:
+                score, chance = 100 * linear_regression(x, y, rows), 0.0
+            else:
+                score = 100 * float(linear_scores(x, y, rows).mean())
+                common = np.bincount(y[rows["train"]]).argmax()
+                chance = 100 * float((y[rows["test"]] == common).mean())
+            out.append({"factor": factor, "half": part, "score": score, "chance": chance})
+    return pd.DataFrame(out)

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from tabulate import tabulate
 
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.provenance import ROOT, commit
+from vjepa_lib.provenance import commit
 from vjepa_lib.study import VARIANTS
 
 COLUMN, PAGE = 3.4, 7.0  # inches: one column and the full width of a two-column page
@@ -44,9 +44,9 @@ FAMILIES: dict[str, str] = {
     "temporal": "#44AA99",
     "contrast": "#AA4499",
     "action": "#CC6677",
-    "kinematic": "#999933",
+    "kinematic": "#8C8C1E",
     "dynamics": "#882255",
-    "combination": "#EE7733",
+    "combination": "#F2692E",
     "untrained": "#AAAAAA",
     "other": "#777777",
 }
@@ -73,8 +73,9 @@ _SPECIAL = {
     "supervised": "other",
     "baseline_seed42": "baseline",
 }
-_WORDS = {w: w.upper() for w in ("fwm", "hw", "ld", "ac", "fac", "amg", "ltc", "iic", "vclr", "ema")}
-_WORDS |= {"sigreg": "SIGReg", "velgate": "VelGate", "ucf": "UCF", "accel": "acceleration"}
+_ACRONYMS = ("fwm", "hw", "ld", "ac", "fac", "amg", "ltc", "iic", "vclr", "ema", "jepa", "ucf")
+_WORDS = {w: w.upper() for w in _ACRONYMS}
+_WORDS |= {"sigreg": "SIGReg", "velgate": "VelGate", "accel": "acceleration", "huber": "Huber"}
 _LABELS = {
     "baseline_seed42": "Baseline (seed 42)",
     "random_init": "Random init",
@@ -92,9 +93,10 @@ _LABELS = {
     "hacs": "HACS",
     "kinetics400": "Kinetics-400",
     "fine_motion": "fine motion",
-    "shift_kinetics": "shift (Kinetics-like)",
-    "shift_hacs": "shift (HACS-like)",
+    "shift_kinetics": "shift\n(Kinetics)",
+    "shift_hacs": "shift\n(HACS)",
 }
+_DESCRIBED = " (described)"  # ends the name of a variant trained in its described form
 
 
 # --- how a variant looks ----------------------------------------------------------------------
@@ -102,6 +104,7 @@ _LABELS = {
 
 def family(variant: str) -> str:
     """The idea a variant belongs to: its `family` in the study, else by name, else 'other'."""
+    variant = variant.removesuffix(_DESCRIBED)
     if variant in VARIANTS:
         return VARIANTS[variant].family
     if variant in _SPECIAL:
@@ -116,7 +119,7 @@ def _members(name: str) -> tuple[str, ...]:
 
 
 def _position(variant: str) -> int:
-    members = _members(family(variant))
+    variant, members = variant.removesuffix(_DESCRIBED), _members(family(variant))
     # A name from outside the study gets a place that depends on nothing but the name.
     return members.index(variant) if variant in members else len(members) + sum(variant.encode())
 
@@ -128,18 +131,27 @@ def colour(variant: str) -> str:
     return to_hex(base + (1 - base) * pale)
 
 
+def ink(variant: str) -> str:
+    """Colour of text about a variant: that of its family, dark enough to read on white."""
+    base = np.array(to_rgb(FAMILIES[family(variant)]))
+    light = base @ (0.299, 0.587, 0.114)
+    return to_hex(base * min(1.0, 0.38 / max(light, 1e-6)))
+
+
 def marker(variant: str) -> str:
     """Marker of a variant, different for the members of a family."""
     return MARKERS[_position(variant) % len(MARKERS)]
 
 
 def line(variant: str) -> str | tuple:
-    """Line style of a variant, different for the first members of a family."""
-    return LINES[_position(variant) % len(LINES)]
+    """Line style of a variant, different for the first members of a family and for its forms."""
+    return LINES[(_position(variant) + variant.endswith(_DESCRIBED)) % len(LINES)]
 
 
 def label(name: str) -> str:
     """How a variant or benchmark is written: 'fwm_hw_ld' -> 'FWM-HW-LD'."""
+    if name.endswith(_DESCRIBED):
+        return label(name.removesuffix(_DESCRIBED)) + _DESCRIBED
     if name in _LABELS:
         return _LABELS[name]
     if "+" in name:
@@ -185,16 +197,6 @@ def style() -> Iterator[None]:
 # --- keeping ----------------------------------------------------------------------------------
 
 
-def resolve_out(out: str | Path) -> Path:
-    """Folder of artefacts; a relative one counts from the notebooks' folder, wherever run from.
-
-    So '../figures' is `figures` of the checkout under Jupyter, papermill and pytest alike. Without
-    a checkout it counts from the working directory.
-    """
-    base = ROOT / "notebooks"
-    return (base if base.is_dir() else Path.cwd()).joinpath(out).resolve()
-
-
 def _write(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     try:
@@ -214,6 +216,8 @@ def _write(path: Path, text: str) -> None:
 def read_index(out: str | Path) -> list[dict]:
     """Every artefact of a folder, by name; gathered from the JSON files beside the artefacts.
 
+    So notebooks that run side by side cannot lose each other's entries.
+
     Returns
     -------
     list of dicts: name, kind ('figure' or 'table'), caption, notebook, profile, runs, commit,
@@ -229,10 +233,11 @@ def read_index(out: str | Path) -> list[dict]:
             continue
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
-            entry["name"], entry["files"]
+            complete = all((path.parent / f).exists() for f in entry["files"])
         except (ValueError, TypeError, KeyError):
             raise DataError(f"{path} is not the description of an artefact: delete it.") from None
-        found.append(entry)
+        if complete:  # else its files were cleaned away
+            found.append(entry)
     return found
 
 
@@ -281,13 +286,29 @@ def format_table(
     if kind == "markdown":
         text = {c: [v.replace("|", "\\|").replace("\n", " ") for v in t] for c, t in text.items()}
     numeric = [pd.api.types.is_numeric_dtype(t) and t.dtype != bool for _, t in flat.items()]
-    return tabulate(
+    written = tabulate(
         text,
         headers="keys",
         tablefmt=styles[kind],
         disable_numparse=True,
         colalign=["right" if n else "left" for n in numeric] if len(flat) else None,
     )
+    return _wrap_columns(written, text) if kind == "latex" else written
+
+
+def _wrap_columns(latex: str, text: Mapping[str, list[str]]) -> str:
+    """Give columns of long texts a share of the page width, so that they wrap."""
+    longest = {c: max(map(len, t), default=0) for c, t in text.items()}
+    wide = {c: n**0.5 for c, n in longest.items() if n > 36}
+    if not wide:
+        return latex
+    room = max(0.9 - 0.012 * sum(n for c, n in longest.items() if c not in wide), 0.3)
+    old = re.search(r"\\begin\{tabular\}\{(\w+)\}", latex)
+    new = "".join(
+        f"p{{{room * wide[c] / sum(wide.values()):.2f}\\textwidth}}" if c in wide else letter
+        for c, letter in zip(text, old[1], strict=True)
+    )
+    return latex.replace(old[0], f"\\begin{{tabular}}{{{new}}}", 1)
 
 
 def _show(text: str, png: bytes | None = None, width: int | None = None, alt: str = "") -> None:
@@ -311,7 +332,7 @@ class Gallery:
 
     Attributes
     ----------
-    out : folder; see `resolve_out`.
+    out : folder, made if missing.
     notebook : name without suffix, e.g. '01_published_results'; what stands before its first
         underscore becomes the first part of every file name.
     profile : profile of the runs shown, if any.
@@ -325,20 +346,31 @@ class Gallery:
 
     @property
     def folder(self) -> Path:
-        return resolve_out(self.out)
+        return Path(self.out)
 
     def _path(self, name: str) -> Path:
         if not re.fullmatch(r"[a-z0-9_]+", name):
             raise ConfigError(
                 f"Artefact name {name!r}: use small letters, digits and underscores only."
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"The folder {self.folder} cannot be made ({error.strerror}): choose another."
+            ) from None
         return self.folder / f"{self.notebook.split('_')[0]}_{name}"
 
     def _describe(
-        self, path: Path, kind: str, caption: str, runs: Iterable[str], sources: Sequence[str],
-        recorded: bool, suffixes: Sequence[str],
-    ) -> None:  # fmt: skip
+        self,
+        path: Path,
+        kind: str,
+        caption: str,
+        runs: Iterable[str],
+        sources: Sequence[str],
+        recorded: bool,
+        suffixes: Sequence[str],
+    ) -> None:
         entry = {
             "name": path.name,
             "kind": kind,
@@ -376,8 +408,8 @@ class Gallery:
         """
         path = self._path(name)
         with style():  # some settings are read only when drawing
-            fig.savefig(path.with_name(path.name + ".svg"), metadata={"Date": None, "Creator": None})
-            png = path.with_name(path.name + ".png")
+            svg, png = (path.with_name(path.name + s) for s in (".svg", ".png"))
+            fig.savefig(svg, metadata={"Date": None, "Creator": None})
             fig.savefig(png, dpi=DPI, metadata={"Software": None})
         _write(
             path.with_name(path.name + ".csv"),

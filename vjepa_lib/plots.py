@@ -7,13 +7,15 @@ saves it. Nothing is computed here that a reader would want to check.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.colors import TwoSlopeNorm, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from vjepa_lib import figures
@@ -23,7 +25,6 @@ from vjepa_lib.figures import COLUMN, PAGE, colour, label, line, marker
 
 def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Draw under the common settings."""
-    from functools import wraps
 
     @wraps(draw)
     def inner(*args, **kwargs) -> Figure:
@@ -31,6 +32,14 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
             return draw(*args, **kwargs)
 
     return inner
+
+
+def _ticks(n: int = 5) -> MaxNLocator:
+    return MaxNLocator(n, steps=[1, 2, 2.5, 5, 10])
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _order(values: pd.Series) -> list:
@@ -79,6 +88,7 @@ def intervals(
     panels = _order(frame[panel]) if panel else [None]
     groups = _order(frame[series]) if series else [None]
     offsets = np.linspace(-0.2, 0.2, len(groups)) if len(groups) > 1 else [0.0]
+    several = frame.groupby(rows)[series].nunique() > 1 if series else {}
     fig = Figure(figsize=(width, 0.75 + (0.21 if len(groups) > 1 else 0.165) * len(order)))
     axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, part in zip(axes, panels, strict=True):
@@ -92,21 +102,30 @@ def intervals(
         for k, (group, shift) in enumerate(zip(groups, offsets, strict=True)):
             dots = shown if group is None else shown[shown[series] == group]
             for _, dot in dots.iterrows():
-                y, look = order.index(dot[rows]) + shift, _look(dot[rows], k == 0)
+                y, look = order.index(dot[rows]), _look(dot[rows], k == 0)
+                y += shift if series and several[dot[rows]] else 0
                 ax.plot([dot[low], dot[high]], [y, y], color=look["color"], lw=1)
                 ax.plot(dot[value], y, ls="", ms=4, **look)
         ax.set_title(names.get(part, label(part)) if part is not None else "")
         ax.set_xlabel(xlabel)
         ax.grid(axis="x")
         ax.set_axisbelow(True)
-        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_locator(_ticks())
     axes[0].set_yticks(range(len(order)), [names.get(v, label(v)) for v in order])
     axes[0].set_ylim(len(order) - 0.4, -0.6)
     handles = [
-        Line2D([], [], color="#444444", marker="o", ls="", mfc="#444444" if k == 0 else "white",
-               label=names.get(g, label(g)))
-        for k, g in enumerate(groups) if g is not None
-    ]  # fmt: skip
+        Line2D(
+            [],
+            [],
+            color="#444444",
+            marker="o",
+            ls="",
+            mfc="#444444" if k == 0 else "white",
+            label=names.get(g, label(g)),
+        )
+        for k, g in enumerate(groups)
+        if g is not None
+    ]
     shown_references = {n for r in (references or {}).values() for n in r}
     handles += [
         Line2D([], [], color=colour(n), ls=line(n), lw=0.8, label=names.get(n, label(n)))
@@ -148,12 +167,21 @@ def heatmap(
     ax.set_facecolor("#eeeeee")
     for (i, j), v in np.ndenumerate(values):
         if np.isnan(v):
+            ax.text(j, i, "n/a", ha="center", va="center", fontsize=6, color="#888888")
             continue
         r, g, b, _ = image.cmap(image.norm(v))
         dark = 0.299 * r + 0.587 * g + 0.114 * b < 0.5
         bold = mark is not None and bool(mark.iloc[i, j])
-        ax.text(j, i, fmt.format(v), ha="center", va="center", fontsize=6.5,
-                color="white" if dark else "black", fontweight="bold" if bold else "normal")  # fmt: skip
+        ax.text(
+            j,
+            i,
+            _minus(fmt.format(v)),
+            ha="center",
+            va="center",
+            fontsize=6.5,
+            color="white" if dark else "black",
+            fontweight="bold" if bold else "normal",
+        )
     ax.set_xticks(range(table.shape[1]), [label(str(c)) for c in table.columns])
     ax.set_yticks(range(table.shape[0]), [label(str(r)) for r in table.index])
     ax.tick_params(length=0)
@@ -162,42 +190,76 @@ def heatmap(
     return fig
 
 
-def _place_labels(ax: Axes, points: np.ndarray, texts: Sequence[str], colours: Sequence) -> None:
-    """Write a text beside each point [n, 2], on the side where it covers least."""
-    fig = ax.figure
+_SIDES = tuple(
+    (dx, dy, ha, va)
+    for dx, ha in ((0.75, "left"), (-0.75, "right"))
+    for dy, va in ((0.75, "bottom"), (-0.75, "top"))
+) + (
+    (1.0, 0.0, "left", "center"),
+    (-1.0, 0.0, "right", "center"),
+    (0.0, 1.0, "center", "bottom"),
+    (0.0, -1.0, "center", "top"),
+)
+
+
+def _place_labels(
+    ax: Axes, points: np.ndarray, texts: Sequence[str], inks: Sequence[str], bars: np.ndarray
+) -> None:
+    """Write a text beside each point, on the side where it covers least.
+
+    Parameters
+    ----------
+    points : [n, 2]; bars : [m, 4] line segments (x0, y0, x1, y1) to keep off; all in data units.
+    """
+    fig, size = ax.figure, 6.5
     fig.draw_without_rendering()
-    pixels = ax.transData.transform(points)
     unit = fig.dpi / 72
     frame = ax.get_window_extent()
-    taken = [(x - 4 * unit, y - 4 * unit, x + 4 * unit, y + 4 * unit) for x, y in pixels]
-    size = 6.5
+    pixels = ax.transData.transform(points)
+    ends = ax.transData.transform(bars.reshape(-1, 2)).reshape(-1, 4)
+    thin = 1.0 * unit
+    lines = np.stack(
+        [
+            np.minimum(ends[:, 0], ends[:, 2]) - thin,
+            np.minimum(ends[:, 1], ends[:, 3]) - thin,
+            np.maximum(ends[:, 0], ends[:, 2]) + thin,
+            np.maximum(ends[:, 1], ends[:, 3]) + thin,
+        ],
+        axis=1,
+    )
+    solid = np.hstack([pixels - 4 * unit, pixels + 4 * unit])
 
-    def overlap(a: tuple, b: tuple) -> float:
-        w = min(a[2], b[2]) - max(a[0], b[0])
-        h = min(a[3], b[3]) - max(a[1], b[1])
-        return max(w, 0) * max(h, 0)
+    def overlap(box: np.ndarray, others: np.ndarray) -> float:
+        w = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
+        h = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+        return float((w.clip(0) * h.clip(0)).sum())
 
-    for (x, y), text, ink in zip(pixels, texts, colours, strict=True):
+    inside = np.array([[frame.x0, frame.y0, frame.x1, frame.y1]])
+    for (x, y), text, ink in zip(pixels, texts, inks, strict=True):
         w, h = 0.62 * size * len(text) * unit, 1.15 * size * unit
         best = None
-        for gap in (6, 12):
-            for dx, dy, ha, va in (
-                (1, 0, "left", "center"), (-1, 0, "right", "center"), (0, 1, "center", "bottom"),
-                (0, -1, "center", "top"), (0.7, 0.7, "left", "bottom"), (-0.7, 0.7, "right", "bottom"),
-                (0.7, -0.7, "left", "top"), (-0.7, -0.7, "right", "top"),
-            ):  # fmt: skip
+        for gap in (5, 9, 14):
+            for dx, dy, ha, va in _SIDES:
                 px, py = x + dx * gap * unit, y + dy * gap * unit
                 x0 = {"left": px, "right": px - w, "center": px - w / 2}[ha]
                 y0 = {"bottom": py, "top": py - h, "center": py - h / 2}[va]
-                box = (x0, y0, x0 + w, y0 + h)
-                out = w * h - overlap(box, (frame.x0, frame.y0, frame.x1, frame.y1))
-                cost = sum(overlap(box, t) for t in taken) + 3 * out + gap
+                box = np.array([x0, y0, x0 + w, y0 + h])
+                out = w * h - overlap(box, inside)
+                cost = 3 * out + 2 * overlap(box, solid) + overlap(box, lines) + gap * unit**2
                 if best is None or cost < best[0]:
                     best = (cost, box, (dx * gap, dy * gap), ha, va)
-        taken.append(best[1])
-        ax.annotate(text, ax.transData.inverted().transform((x, y)), best[2],
-                    textcoords="offset points", ha=best[3], va=best[4], fontsize=size,
-                    color=ink, annotation_clip=False)  # fmt: skip
+        solid = np.vstack([solid, best[1]])
+        ax.annotate(
+            text,
+            ax.transData.inverted().transform((x, y)),
+            best[2],
+            textcoords="offset points",
+            ha=best[3],
+            va=best[4],
+            fontsize=size,
+            color=ink,
+            path_effects=[withStroke(linewidth=1.6, foreground="white")],
+        )
 
 
 @_styled
@@ -211,6 +273,7 @@ def tradeoff(
     xlabel: str = "",
     ylabel: str = "",
     references: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
     width: float = COLUMN,
 ) -> Figure:
     """One benchmark against another, a dot per variant, named beside the dot.
@@ -219,25 +282,37 @@ def tradeoff(
     ----------
     xerr, yerr : names of the columns with the ends of the intervals.
     references : variants (baselines) through which cross lines are drawn.
+    names : how variants are written, where `figures.label` is not meant.
     """
     fig = Figure(figsize=(width, 0.82 * width))
     ax = fig.subplots()
-    shown = frame.dropna(subset=[x, y])
+    ax.margins(0.1)
+    shown, bars = frame.dropna(subset=[x, y]), []
     for _, dot in shown.iterrows():
-        ink = colour(dot[rows])
-        if dot[rows] in references:
-            ax.axvline(dot[x], color=ink, ls=line(dot[rows]), lw=0.6, zorder=0)
-            ax.axhline(dot[y], color=ink, ls=line(dot[rows]), lw=0.6, zorder=0)
-        if xerr:
-            ax.plot([dot[xerr[0]], dot[xerr[1]]], [dot[y]] * 2, color=ink, lw=0.7, alpha=0.6)
-        if yerr:
-            ax.plot([dot[x]] * 2, [dot[yerr[0]], dot[yerr[1]]], color=ink, lw=0.7, alpha=0.6)
-        ax.plot(dot[x], dot[y], ls="", ms=5, **_look(dot[rows]))
-    ax.margins(0.12)
+        ink, px, py = colour(dot[rows]), dot[x], dot[y]
+        own = [(dot[xerr[0]], py, dot[xerr[1]], py)] if xerr else []
+        own += [(px, dot[yerr[0]], px, dot[yerr[1]])] if yerr else []
+        for x0, y0, x1, y1 in own:
+            ax.plot([x0, x1], [y0, y1], color=ink, lw=0.7, alpha=0.6)
+        ax.plot(px, py, ls="", ms=5, **_look(dot[rows]))
+        bars += own
+    (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
+    for _, dot in shown[shown[rows].isin(references)].iterrows():
+        look = {"color": colour(dot[rows]), "ls": line(dot[rows]), "lw": 0.6, "zorder": 0}
+        ax.axvline(dot[x], **look)
+        ax.axhline(dot[y], **look)
+        bars += [(dot[x], y0, dot[x], y1), (x0, dot[y], x1, dot[y])]
+    ax.set_xlim(x0, x1)
+    ax.set_ylim(y0, y1)
     ax.set_xlabel(xlabel or label(x))
     ax.set_ylabel(ylabel or label(y))
-    names = [label(v) for v in shown[rows]]
-    _place_labels(ax, shown[[x, y]].to_numpy(float), names, [colour(v) for v in shown[rows]])
+    _place_labels(
+        ax,
+        shown[[x, y]].to_numpy(float),
+        [(names or {}).get(v, label(v)) for v in shown[rows]],
+        [figures.ink(v) for v in shown[rows]],
+        np.array(bars).reshape(-1, 4),
+    )
     return fig
 
 
@@ -270,13 +345,19 @@ def effects(
             y, ink = order.index(row["effect"]), inks[min(int(row["order"]), 3) - 1]
             ax.plot([row["low"], row["high"]], [y, y], color=ink, lw=1.4)
             clear = row["low"] > 0 or row["high"] < 0
-            ax.plot(row["estimate"], y, "osD"[min(int(row["order"]), 3) - 1], ms=4.5, color=ink,
-                    mfc=ink if clear else "white")  # fmt: skip
+            ax.plot(
+                row["estimate"],
+                y,
+                "osD"[min(int(row["order"]), 3) - 1],
+                ms=4.5,
+                color=ink,
+                mfc=ink if clear else "white",
+            )
         ax.set_title(label(str(part)) if part is not None else "")
         ax.set_xlabel(xlabel)
         ax.grid(axis="x")
         ax.set_axisbelow(True)
-        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_locator(_ticks())
     texts = [" × ".join(names.get(f, label(f)) for f in e.split(":")) for e in order]
     axes[0].set_yticks(range(len(order)), texts)
     axes[0].set_ylim(len(order) - 0.4, -0.6)
@@ -322,25 +403,43 @@ def curves(
             over = part.groupby(x)[metric].agg(["mean", "min", "max"])
             ax.plot(over.index, over["mean"], color=colour(name), ls=line(name))
             if part[seed].nunique() > 1:
-                ax.fill_between(over.index, over["min"], over["max"], color=colour(name),
-                                alpha=0.15, lw=0)  # fmt: skip
+                ax.fill_between(
+                    over.index, over["min"], over["max"], color=colour(name), alpha=0.15, lw=0
+                )
         for name, value in ((references or {}).get(metric) or {}).items():
             ax.axhline(value, color="#888888", lw=0.7, ls=":")
-            ax.annotate(name, (1, value), (-2, 2), xycoords=("axes fraction", "data"),
-                        textcoords="offset points", fontsize=6, color="#666666", ha="right")  # fmt: skip
+            ax.annotate(
+                name,
+                (1, value),
+                (-2, 2),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                fontsize=6,
+                color="#666666",
+                ha="right",
+            )
         if metric in logy:
             ax.set_yscale("log")
         ax.set_xlabel(label(x))
         ax.set_ylabel((ylabels or {}).get(metric, label(metric)))
         ax.grid()
         ax.set_axisbelow(True)
-        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.xaxis.set_major_locator(_ticks(4))
     handles = [Line2D([], [], color=colour(n), ls=line(n), label=label(str(n))) for n in order]
     fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
     return fig
 
 
-_SHARE_INKS = ("#BBBBBB", "#332288", "#117733", "#DDAA33", "#AA4499", "#66BBDD", "#CC6677", "#44AA99")
+_SHARE_INKS = (
+    "#BBBBBB",
+    "#332288",
+    "#117733",
+    "#DDAA33",
+    "#AA4499",
+    "#66BBDD",
+    "#CC6677",
+    "#44AA99",
+)
 
 
 @_styled
@@ -362,13 +461,13 @@ def shares(
     """
     wide = frame.pivot_table(index=x, columns=term, values=value, sort=False).sort_index()
     wide = wide.fillna(0.0)
-    part = wide.abs().div(wide.abs().sum(1).where(lambda s: s > 0), axis=0).fillna(0.0)
+    part = wide.abs().div(wide.abs().sum(axis=1).where(lambda s: s > 0), axis=0).fillna(0.0)
     inks = [_SHARE_INKS[k % len(_SHARE_INKS)] for k in range(wide.shape[1])]
     texts = [(names or {}).get(c, label(str(c))) for c in wide.columns]
     fig = Figure(figsize=(width, 0.42 * width))
     left, right = fig.subplots(1, 2)
     left.stackplot(wide.index, wide.to_numpy().T, colors=inks, labels=texts, lw=0)
-    left.plot(wide.index, wide.sum(1), color="black", lw=0.8)
+    left.plot(wide.index, wide.sum(axis=1), color="black", lw=0.8)
     left.set_ylabel("weighted loss")
     right.stackplot(part.index, 100 * part.to_numpy().T, colors=inks, lw=0)
     right.set_ylabel("share (%)")
@@ -376,7 +475,7 @@ def shares(
     for ax in (left, right):
         ax.set_xlabel(label(x))
         ax.set_xlim(wide.index.min(), wide.index.max())
-        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.xaxis.set_major_locator(_ticks(4))
     fig.legend(loc="outside lower center", ncols=min(len(texts), 5))
     return fig
 
@@ -403,15 +502,11 @@ def clips(
     ------
     ShapeError : frames or mask of another shape.
     """
-    from matplotlib.colors import to_rgb
-
     shown = []
     for title, frames, mask in rows:
         frames = np.asarray(frames)
         if frames.ndim != 4 or frames.shape[-1] != 3:
-            raise ShapeError(
-                f"Frames of {title!r} have shape {frames.shape}; give [F, H, W, 3]."
-            )
+            raise ShapeError(f"Frames of {title!r} have shape {frames.shape}; give [F, H, W, 3].")
         scale = 255.0 if frames.dtype == np.uint8 else 1.0
         frames = np.clip(frames.astype(float) / scale, 0, 1)
         if mask is not None:

@@ -1,15 +1,14 @@
 """Pretraining: one readable step, and the loop around it.
 
-Everything random in step i is drawn from a generator seeded by (seed, i). A resumed run therefore
-needs no saved random state to go on exactly where it stopped: weights, optimiser and step suffice.
+Everything random in step i is drawn from generators seeded by (seed, i). A resumed run therefore
+goes on exactly where it stopped, and several processes draw alike without a word between them.
 """
 
 from __future__ import annotations
 
 import copy
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,54 +17,39 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from vjepa_lib import grid as token_grid
 from vjepa_lib.augment import Augmentation
-from vjepa_lib.clips import ClipSet
-from vjepa_lib.diagnostics import feature_std, rank_me
-from vjepa_lib.errors import ConfigError, RunStoreError
+from vjepa_lib.diagnostics import feature_std, rank_me, same_weights
+from vjepa_lib.distributed import World, spans_processes, start
+from vjepa_lib.errors import ConfigError
 from vjepa_lib.masking import MaskingConfig, motion_map, sample_masks
 from vjepa_lib.objectives import LatentBatch, Objective, make_term
 from vjepa_lib.objectives.views import VIEWS
+from vjepa_lib.resume import (
+    interrupts_between_steps,
+    load_state,
+    random_state,
+    save_state,
+    set_random_state,
+)
+from vjepa_lib.schedules import Schedule
+from vjepa_lib.sources import MASKS, TERMS, ClipMixture, ClipSource, StreamedMixture, step_generator
 from vjepa_lib.vit import Encoder, EncoderConfig, Predictor, PredictorConfig, layer_norm_levels
 
+__all__ = [
+    "ClipMixture",
+    "ClipSource",
+    "Pretrained",
+    "Schedule",
+    "StreamedMixture",
+    "TermSpec",
+    "TrainSetup",
+    "Trainer",
+    "pretrain",
+    "step_generator",
+]
 
-@dataclass(frozen=True)
-class Schedule:
-    """Optimisation of one run; the defaults are those of the study at `paper`.
-
-    Attributes
-    ----------
-    steps, batch : optimiser steps, and clips in each.
-    accumulate : parts a batch is cut into; their gradients add up.
-    lr_start, lr, warmup : learning rate rises linearly over `warmup` steps, then stays.
-    weight_decay : none on biases, norms and mask tokens.
-    momentum : of the target encoder's moving average, constant.
-    context_weight : of the dense context loss, 0 until half of the training, then linear.
-    amp : 'off' or 'bf16'; bfloat16 is used on a GPU only.
-    log_every, probe_every : steps between logged losses and between collapse measurements.
-    """
-
-    steps: int = 30_000
-    batch: int = 32
-    accumulate: int = 1
-    lr_start: float = 1e-4
-    lr: float = 6e-4
-    warmup: int = 300
-    weight_decay: float = 0.04
-    betas: tuple[float, float] = (0.9, 0.999)
-    momentum: float = 0.99925
-    context_weight: float = 0.5
-    amp: str = "off"
-    log_every: int = 10
-    probe_every: int = 100
-
-    def learning_rate(self, step: int) -> float:
-        """Learning rate of step 0, 1, .."""
-        share = min(1.0, (step + 1) / max(self.warmup, 1))
-        return self.lr_start + share * (self.lr - self.lr_start)
-
-    def context_lambda(self, progress: float) -> float:
-        """Weight of the context loss at a share of the training: 0, then up from the middle."""
-        return self.context_weight * max(0.0, 2 * progress - 1)
+Masks = list[tuple[Tensor, Tensor]]  # per mask group: context [B, K] and target [B, M] tokens
 
 
 @dataclass(frozen=True)
@@ -84,9 +68,13 @@ class TrainSetup:
 
     Attributes
     ----------
-    ema : the target encoder follows the context encoder. Off, the context encoder itself gives
-        the targets, with gradient, and the target encoder keeps its initial weights, as in the
-        released code of arXiv 2605.17165.
+    terms : of the objective; the weight of 'context' is the schedule's `context_lambda`.
+    ema : whether the target encoder follows the context encoder. Without, there are two forms:
+        *released* (`evaluate='target'`): the context encoder gives the targets, with gradient for
+        every term; the target encoder keeps its initial weights to the end, and it is what the
+        probes see. *described* (`evaluate='context'`): one network. It gives the targets, a
+        prediction loss takes no gradient through its target, a term on h itself (kinematic) does,
+        and the probes see that trained network.
     evaluate : 'target' or 'context', the encoder handed to the probes.
     """
 
@@ -100,56 +88,16 @@ class TrainSetup:
     evaluate: str = "target"
     seed: int = 239
 
+    def __post_init__(self) -> None:
+        if self.evaluate not in ("target", "context"):
+            raise ConfigError(
+                f"Unknown encoder to evaluate {self.evaluate!r}: choose 'target' or 'context'."
+            )
 
-class ClipMixture:
-    """Clip sets drawn from with given weights: the data of one pretraining regime.
-
-    Parameters
-    ----------
-    sets : clip sets by name.
-    weights : share of each in a batch, adding up to 1.
-    """
-
-    def __init__(self, sets: Mapping[str, ClipSet], weights: Mapping[str, float]) -> None:
-        missing = [n for n in weights if n not in sets]
-        if missing:
-            raise ConfigError(f"No clips for {', '.join(missing)}: have {', '.join(sets)}.")
-        self.sets = [sets[n] for n in weights]
-        self.weights = np.array(list(weights.values()), dtype=float)
-        self.weights /= self.weights.sum()
-
-    def batch(
-        self,
-        size: int,
-        generator: torch.Generator,
-        device: torch.device | str,
-        augmentation: Augmentation | None = None,
-        crop: tuple[int, int] | None = None,
-    ) -> Tensor:
-        """Random clips [size, 3, F, H, W], normalised; set by set, each with its share."""
-        share = np.random.default_rng(
-            int(torch.randint(2**31, (), generator=generator))
-        ).multinomial(size, self.weights)
-        parts = []
-        for clips, n in zip(self.sets, share, strict=True):
-            if n:
-                index = torch.randint(len(clips), (int(n),), generator=generator)
-                parts.append(
-                    clips.batch(
-                        index,
-                        device,
-                        augmentation=augmentation,
-                        generator=generator,
-                        size=crop if augmentation else None,
-                    )
-                )
-        return torch.cat(parts)
-
-
-def step_generator(seed: int, step: int, stream: int = 0) -> torch.Generator:
-    """The only source of randomness of one step."""
-    words = np.random.SeedSequence([seed, step, stream]).generate_state(2, np.uint64)
-    return torch.Generator().manual_seed(int(words[0]) >> 1)
+    @property
+    def one_network(self) -> bool:
+        """EMA off, as described: the evaluated encoder is the trained one."""
+        return not self.ema and self.evaluate == "context"
 
 
 class Trainer:
@@ -159,50 +107,50 @@ class Trainer:
     ----------
     setup : TrainSetup
     device : where to train.
+    world : this process among those that train together; alone if not given.
     """
 
-    def __init__(self, setup: TrainSetup, device: str | torch.device = "cpu") -> None:
-        self.setup, self.device = setup, torch.device(device)
+    def __init__(
+        self,
+        setup: TrainSetup,
+        device: str | torch.device = "cpu",
+        world: World | None = None,
+    ) -> None:
+        s = setup.schedule
+        self.setup, self.device, self.world = setup, torch.device(device), world or World()
+        self.shared = spans_processes(s.batch, s.accumulate, self.world)
+        encoder = replace(
+            setup.encoder,
+            activation_checkpointing=setup.encoder.activation_checkpointing
+            or s.activation_checkpointing,
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setup.seed)
-            self.context_encoder = Encoder(setup.encoder)
-            self.predictor = Predictor(setup.encoder, setup.predictor)
-            dim = self.context_encoder.out_dim
+            self.context_encoder = Encoder(encoder)
+            self.predictor = Predictor(encoder, setup.predictor)
             # Heads last: a variant's head must not change the networks' initial weights.
-            terms = [
-                (
-                    make_term(
-                        t.name,
-                        t.form,
-                        dim=dim,
-                        n_levels=len(setup.encoder.levels),
-                        **dict(t.options),
-                    ),
-                    self._weight(t),
-                )
-                for t in setup.terms
-            ]
-        self.objective = Objective(terms)
-        self.target_encoder = copy.deepcopy(self.context_encoder).requires_grad_(False)
-        self.target_encoder.eval()
+            self.objective = Objective([self._term(t) for t in setup.terms])
+        self.target_encoder = copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
         for module in self.modules().values():
             module.to(self.device)
-        trained = nn.ModuleList([self.context_encoder, self.predictor, self.objective])
-        matrices = [p for p in trained.parameters() if p.ndim > 1]
-        tokens = [self.predictor.mask_tokens]
-        matrices = [p for p in matrices if all(p is not t for t in tokens)]
-        vectors = [p for p in trained.parameters() if p.ndim < 2] + tokens
+        if s.compile:
+            # Context lengths differ from step to step.
+            self.context_encoder.compile(dynamic=True)
+            self.target_encoder.compile()
+            self.predictor.compile(dynamic=True)
         self.optimizer = torch.optim.AdamW(
-            [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}],
-            lr=setup.schedule.lr,
-            betas=setup.schedule.betas,
-            weight_decay=setup.schedule.weight_decay,
-            fused=True,
+            _parameter_groups(self.trained(), s.weight_decay),
+            lr=s.lr,
+            betas=s.betas,
+            fused=self.device.type in ("cpu", "cuda"),
         )
         self.step = 0
+        self.whole = True  # False in the middle of a step, when there is nothing worth saving
 
-    def _weight(self, term: TermSpec):
-        return self.setup.schedule.context_lambda if term.name == "context" else term.weight
+    def _term(self, t: TermSpec) -> tuple[nn.Module, float | Callable[[float], float]]:
+        dim, n_levels = self.context_encoder.out_dim, len(self.setup.encoder.levels)
+        term = make_term(t.name, t.form, dim=dim, n_levels=n_levels, **dict(t.options))
+        return term, self.setup.schedule.context_lambda if t.name == "context" else t.weight
 
     def modules(self) -> dict[str, nn.Module]:
         """The parts of a run by name."""
@@ -213,6 +161,10 @@ class Trainer:
             "objective": self.objective,
         }
 
+    def trained(self) -> list[nn.Module]:
+        """The parts the optimiser moves; the target encoder follows or stays."""
+        return [self.context_encoder, self.predictor, self.objective]
+
     @property
     def evaluated(self) -> Encoder:
         """The encoder the probes see."""
@@ -220,130 +172,276 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        return self.step / self.setup.schedule.steps
+        """Share of the training done."""
+        return self.step / max(self.setup.schedule.steps, 1)
 
-    def targets(self, clip: Tensor) -> Tensor:
-        """h [B, N, L * D]: every level layer-normed; without gradient unless EMA is off."""
-        n_levels = len(self.setup.encoder.levels)
+    # --- one step -----------------------------------------------------------------------------
+
+    def train_step(self, clips: Tensor) -> dict[str, Tensor]:
+        """One optimiser step.
+
+        Parameters
+        ----------
+        clips : [B, 3, F, H, W], normalised; with several processes, those of `needed`.
+
+        Returns
+        -------
+        dict of scalars: `total`, every term's unweighted value, and in logged steps `grad_norm`.
+        """
+        s = self.setup.schedule
+        self.whole = False
+        for group in self.optimizer.param_groups:
+            group["lr"] = s.learning_rate(self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = self._parts(clips)
+        log: dict[str, Tensor] = {}
+        for part, masks, generator in parts:
+            with self._autocast():
+                total, values = self.objective(self.latents(part, generator, masks))
+            (total / len(parts)).backward()
+            for name, value in ({"total": total.detach()} | values).items():
+                log[name] = log.get(name, 0.0) + value / len(parts)
+        self._gather_gradients(log)
+        self.optimizer.step()
         if self.setup.ema:
-            with torch.no_grad():
-                return layer_norm_levels(self.target_encoder(clip), n_levels)
-        return layer_norm_levels(self.context_encoder(clip), n_levels)
+            self._follow(s.ema_momentum(self.step))
+        gather = (lambda x: x) if self.shared else self.world.gather
+        for term in self.objective.terms:
+            term.after_step(gather)  # a memory of earlier batches takes this one in
+        self.step += 1
+        self.whole = True
+        return log
 
-    def latents(self, clip: Tensor, generator: torch.Generator) -> LatentBatch:
-        """Encode, mask and predict: all that the objective's terms look at."""
-        cfg = self.setup
-        grid = cfg.encoder.grid
-        motion = motion_map(clip, grid).cpu() if cfg.masking.needs_motion else None
-        masks = sample_masks(cfg.masking, grid, len(clip), generator, motion)
-        masks = [(c.to(clip.device), t.to(clip.device)) for c, t in masks]
-        h = self.targets(clip)
-        with_context = cfg.schedule.context_lambda(self.progress) > 0 and any(
-            t.name == "context" for t in cfg.terms
+    def _gather_gradients(self, log: dict[str, Tensor]) -> None:
+        """Average gradients and losses over processes, measure the gradient and cut it."""
+        s = self.setup.schedule
+        parameters = [p for m in self.trained() for p in m.parameters() if p.grad is not None]
+        gradients = [p.grad for p in parameters]
+        self.world.average(gradients + list(log.values()))
+        if s.grad_clip is not None or self.logs(self.step):
+            log["grad_norm"] = nn.utils.get_total_norm(gradients)
+        if s.grad_clip is not None:
+            nn.utils.clip_grads_with_norm_(parameters, s.grad_clip, log["grad_norm"])
+
+    @torch.no_grad()
+    def _follow(self, momentum: float) -> None:
+        """Move the target encoder a little towards the context encoder."""
+        torch._foreach_lerp_(
+            list(self.target_encoder.parameters()),
+            list(self.context_encoder.parameters()),
+            1 - momentum,
         )
-        z, zhat, zhat_ctx = [], [], []
-        for group, (context, target) in enumerate(masks):
-            z.append(self.context_encoder(clip, context))
-            predicted, around = self.predictor(
-                z[-1], context, target, group, with_context=with_context
-            )
-            zhat.append(predicted)
-            zhat_ctx.append(around)
-        views = {}
-        for name in self.objective.needs_views:
-            # The smallest context is enough of a view, and the cheapest.
-            view = VIEWS[name](clip, generator)
-            views[name] = self.context_encoder(view, masks[-1][0]).mean(1)
-        return LatentBatch(
+
+    def draw_masks(self, clips: Tensor) -> Masks:
+        """Masks of a step's clips, drawn for the whole batch and cut to one length there."""
+        cfg = self.setup.masking
+        everyone = World() if self.shared else self.world
+        motion = None
+        if cfg.needs_motion:
+            motion = everyone.gather(motion_map(clips, self.setup.encoder.grid)).cpu()
+        size = len(clips) * everyone.size
+        generator = step_generator(self.setup.seed, self.step, MASKS)
+        masks = sample_masks(cfg, self.setup.encoder.grid, size, generator, motion)
+        own = everyone.share(size)
+        return [(c[own].to(self.device), t[own].to(self.device)) for c, t in masks]
+
+    def latents(
+        self,
+        clips: Tensor,
+        generator: torch.Generator | None = None,
+        masks: Masks | None = None,
+        with_context: bool | None = None,
+    ) -> LatentBatch:
+        """Encode and predict: all that the objective's terms look at.
+
+        Parameters
+        ----------
+        clips : [B, 3, F, H, W]
+        generator : for what views and terms draw; None makes that of the current step.
+        masks : per mask group, context [B, K] and target [B, M] token numbers; None draws them.
+        with_context : also predict at the context places; None where the context loss has weight.
+
+        Returns
+        -------
+        LatentBatch of B clips; where they are spread over processes, each encodes its share.
+        """
+        seed, step = self.setup.seed, self.step
+        masks = self.draw_masks(clips) if masks is None else masks
+        generator = generator or step_generator(seed, step, TERMS)
+        if with_context is None:
+            with_context = self._needs_context_loss()
+        own = self.world.share(len(clips)) if self.shared else slice(None)
+        whole = self.world.gather if self.shared else (lambda x: x)
+        z, zhat, zhat_ctx, views = [], [], [], {}
+        with self._autocast():
+            h = whole(self.targets(clips[own]))
+            for group, (context, target) in enumerate(masks):
+                tokens = self.context_encoder(clips[own], context[own])
+                predicted, around = self.predictor(
+                    tokens, context[own], target[own], group, with_context=with_context
+                )
+                z.append(whole(tokens))
+                zhat.append(whole(predicted))
+                if with_context:
+                    zhat_ctx.append(whole(around))
+            for name in self.objective.needs_views:
+                view = VIEWS[name](clips, generator)[own]
+                views[name] = whole(self.context_encoder(view, masks[-1][0][own]).mean(1))
+        batch = LatentBatch(
             z=z,
             zhat=zhat,
-            zhat_ctx=zhat_ctx if with_context else [],
+            zhat_ctx=zhat_ctx,
             h=h,
             context_index=[c for c, _ in masks],
             target_index=[t for _, t in masks],
-            grid=grid,
-            n_levels=len(cfg.encoder.levels),
-            clip=clip,
+            grid=self.setup.encoder.grid,
+            n_levels=len(self.setup.encoder.levels),
+            clip=clips,
             progress=self.progress,
             views=views,
             generator=generator,
         )
+        if self.setup.one_network:
+            # Prediction does not pull its own target; what reads batch.h itself still does.
+            batch.h_target = [token_grid.gather(h.detach(), t) for _, t in masks]
+            batch.h_context = [token_grid.gather(h.detach(), c) for c, _ in masks]
+        return batch
 
-    def train_step(self, clip: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """One optimiser step on clips [B, 3, F, H, W]; returns the total and every term."""
+    def targets(self, clips: Tensor) -> Tensor:
+        """h [B, N, L * D], every level layer-normed; without gradient unless EMA is off."""
+        encoder = self.target_encoder if self.setup.ema else self.context_encoder
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.setup.ema):
+            return layer_norm_levels(encoder(clips), len(self.setup.encoder.levels))
+
+    def _needs_context_loss(self) -> bool:
+        weight = self.setup.schedule.context_lambda(self.progress)
+        return weight > 0 and any(t.name == "context" for t in self.setup.terms)
+
+    def _autocast(self) -> torch.autocast:
+        on = self.setup.schedule.amp == "bf16" and self.device.type == "cuda"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=on)
+
+    # --- sharing out --------------------------------------------------------------------------
+
+    @property
+    def needed(self) -> slice:
+        """The clips of a batch this process needs: its parts, or all where parts are shared."""
+        return slice(None) if self.shared else self.world.share(self.setup.schedule.batch)
+
+    def _parts(self, clips: Tensor) -> list[tuple[Tensor, Masks, torch.Generator]]:
+        """Clips, masks and generator of every part of the batch that this process works on."""
+        masks = self.draw_masks(clips)
+        numbers = range(self.setup.schedule.accumulate)
+        if not self.shared:
+            numbers = numbers[self.world.share(len(numbers))]
+        if len(clips) % len(numbers):
+            raise ConfigError(
+                f"{len(clips)} clips cannot be cut into {len(numbers)} equal parts: pass a "
+                f"multiple or change accumulate."
+            )
+        size = len(clips) // len(numbers)
+        parts = []
+        for i, number in enumerate(numbers):
+            rows = slice(i * size, (i + 1) * size)
+            generator = step_generator(self.setup.seed, self.step, TERMS, number)
+            parts.append((clips[rows], [(c[rows], t[rows]) for c, t in masks], generator))
+        return parts
+
+    # --- looking on ---------------------------------------------------------------------------
+
+    def logs(self, step: int) -> bool:
+        """Whether a step's losses are kept: every `log_every`-th, and the last."""
         s = self.setup.schedule
-        for group in self.optimizer.param_groups:
-            group["lr"] = s.learning_rate(self.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        log: dict[str, Tensor] = {}
-        for part in clip.chunk(s.accumulate):
-            share = len(part) / len(clip)
-            with torch.autocast(
-                self.device.type, torch.bfloat16, s.amp == "bf16" and self.device.type == "cuda"
-            ):
-                total, values = self.objective(self.latents(part, generator))
-            (total * share).backward()
-            for name, value in ({"total": total.detach()} | values).items():
-                log[name] = log.get(name, 0.0) + share * value
-        self.optimizer.step()
-        if self.setup.ema:
-            with torch.no_grad():
-                torch._foreach_lerp_(
-                    list(self.target_encoder.parameters()),
-                    list(self.context_encoder.parameters()),
-                    1 - s.momentum,
-                )
-        self.step += 1
-        return log
+        return step % s.log_every == 0 or step + 1 == s.steps
+
+    @torch.no_grad()
+    def collapse(self, clips: Tensor) -> dict[str, float]:
+        """RankMe and deviation of the evaluated encoder's features of some clips."""
+        with self._autocast():
+            parts = [self.evaluated(part, levels=False).float() for part in clips.split(16)]
+        tokens = torch.cat(parts)  # [B, N, D]
+        return {
+            "rank_me": rank_me(tokens.mean(1)),
+            "token_rank_me": rank_me(tokens.flatten(0, 1)),
+            "feature_std": feature_std(tokens.mean(1)),
+        }
 
     # --- checkpoints --------------------------------------------------------------------------
 
     def state_dict(self) -> dict:
+        """Everything a run needs to go on: weights, memories, optimiser, step."""
         parts = {name: m.state_dict() for name, m in self.modules().items()}
         return parts | {"optimizer": self.optimizer.state_dict(), "step": self.step}
 
     def load_state_dict(self, state: dict) -> None:
+        """Go on from a state."""
         for name, module in self.modules().items():
             module.load_state_dict(state[name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
 
 
+def _parameter_groups(modules: list[nn.Module], weight_decay: float) -> list[dict]:
+    """Parameters that decay, and biases and norms, which do not."""
+    decay, keep = [], []
+    for root in modules:
+        for module in root.modules():
+            for name, p in module.named_parameters(recurse=False):
+                spared = name.endswith("bias") or isinstance(module, nn.LayerNorm)
+                (keep if spared else decay).append(p)
+    return [
+        {"params": decay, "weight_decay": weight_decay},
+        {"params": keep, "weight_decay": 0.0},
+    ]
+
+
 @dataclass
 class Pretrained:
-    """What a run leaves: its trainer, and its curves (one row per logged step)."""
+    """What a run leaves: its trainer, and its curves (one row per logged step).
+
+    Attributes
+    ----------
+    curves : columns `step`, `lr`, `momentum`, `total`, a column per term (unweighted; absent
+        where its weight was 0), `grad_norm`, and `rank_me`, `token_rank_me`, `feature_std` of the
+        evaluated encoder on a fixed batch.
+    """
 
     trainer: Trainer
     curves: pd.DataFrame
 
     @property
     def encoder(self) -> Encoder:
+        """The encoder the probes see."""
         return self.trainer.evaluated.eval()
 
+    @property
+    def context_encoder(self) -> Encoder:
+        return self.trainer.context_encoder
 
-def save_checkpoint(path: Path, state: dict) -> None:
-    """Write under a temporary name, then rename: the last good checkpoint is never lost.
+    @property
+    def target_encoder(self) -> Encoder:
+        return self.trainer.target_encoder
 
-    Raises
-    ------
-    RunStoreError : the disk is full or the folder read-only.
-    """
-    part = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, part)
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        raise RunStoreError(
-            f"The checkpoint {path} could not be written ({error}): free some space or choose "
-            f"another runs folder; finished runs and the last checkpoint are kept."
-        ) from error
+    @property
+    def predictor(self) -> Predictor:
+        return self.trainer.predictor
+
+    @property
+    def objective(self) -> Objective:
+        return self.trainer.objective
+
+    def encoder_was_trained(self) -> bool:
+        """Whether the evaluated encoder differs, in any bit, from its initialisation."""
+        fresh = Trainer(self.trainer.setup, self.trainer.device)
+        return not same_weights(self.encoder, fresh.evaluated)
+
+
+# --- the loop ---------------------------------------------------------------------------------
 
 
 def pretrain(
     setup: TrainSetup,
-    data: ClipMixture,
+    data: ClipSource,
     device: str | torch.device = "cpu",
     checkpoint: Path | None = None,
     checkpoint_every: int = 500,
@@ -351,67 +449,84 @@ def pretrain(
 ) -> Pretrained:
     """Train a run from its start, or from its checkpoint if there is one.
 
+    Started by `torchrun`, the processes train one run together: gloo on CPUs, nccl on GPUs.
+
     Parameters
     ----------
     setup : TrainSetup
     data : where clips are drawn from.
+    device : 'cpu' or 'cuda'.
     checkpoint : file to resume from and to write to; None keeps nothing.
+    checkpoint_every : steps between checkpoints.
+    progress : show a progress bar.
+
+    Returns
+    -------
+    Pretrained
 
     Raises
     ------
-    RunStoreError : the checkpoint cannot be written.
+    RunStoreError : the checkpoint cannot be written, is damaged or belongs to another setup.
+    ConfigError : the loss is no longer finite.
+    KeyboardInterrupt : after the step was finished and a checkpoint written.
     """
-    trainer = Trainer(setup, device)
+    world, device = start(device)
+    trainer = Trainer(setup, device, world)
     s = setup.schedule
+    checkpoint = Path(checkpoint) if checkpoint else None
     rows: list[dict] = []
-    if checkpoint and checkpoint.exists():
-        try:
-            state = torch.load(checkpoint, map_location=device, weights_only=True)
-            trainer.load_state_dict(state["trainer"])
-            rows = state["rows"]
-        except (RuntimeError, KeyError, EOFError, ValueError) as error:
-            raise RunStoreError(
-                f"The checkpoint {checkpoint} cannot be read back ({type(error).__name__}): "
-                f"delete it and the run starts anew."
-            ) from error
-
-    # A fixed batch, the same for every variant and seed, on which collapse is measured.
-    size = setup.encoder.height, setup.encoder.width_px
-    watched = data.batch(64, step_generator(0, 0, 1), device)
+    state = load_state(checkpoint, repr(setup)) if checkpoint and checkpoint.exists() else None
+    if state:
+        trainer.load_state_dict(state["trainer"])
+        rows = state["rows"]
+    world.wait()  # nobody writes before everybody has read
 
     def save() -> None:
-        if checkpoint:
-            save_checkpoint(checkpoint, {"trainer": trainer.state_dict(), "rows": rows})
+        if checkpoint and world.rank == 0:
+            saved = {"trainer": trainer.state_dict(), "rows": rows, "setup": repr(setup)}
+            save_state(checkpoint, saved | {"random": random_state(device)})
 
-    bar = tqdm(total=s.steps, initial=trainer.step, desc="pretraining", disable=not progress)
-    try:
-        while trainer.step < s.steps:
-            step = trainer.step
-            generator = step_generator(setup.seed, step)
-            clip = data.batch(s.batch, generator, device, setup.augmentation, size)
-            log = trainer.train_step(clip, generator)
-            bar.update()
-            last = step + 1 == s.steps
-            if step % s.log_every == 0 or last:
-                row = {"step": step, "lr": s.learning_rate(step)}
-                row |= {name: float(value) for name, value in log.items()}
-                if step % s.probe_every == 0 or last:
-                    with torch.no_grad():
-                        tokens = trainer.evaluated(watched, levels=False)
-                    row["rank_me"] = rank_me(tokens.mean(1))
-                    row["token_rank_me"] = rank_me(tokens.flatten(0, 1))
-                    row["feature_std"] = feature_std(tokens.mean(1))
-                rows.append(row)
-                if not np.isfinite(row["total"]):
-                    raise ConfigError(
-                        f"The loss is not finite at step {step}: lower the learning rate or the "
-                        f"weights of the terms."
-                    )
-            if checkpoint and (step + 1) % checkpoint_every == 0 and not last:
+    draw = {"augmentation": setup.augmentation}
+    draw["crop"] = setup.encoder.height, setup.encoder.width_px
+    # A fixed batch, the same for every variant and seed, on which collapse is measured.
+    watched = data.batch(0, s.watched, 0, device, **draw) if world.rank == 0 else None
+    bar = tqdm(
+        total=s.steps,
+        initial=trainer.step,
+        desc="pretraining",
+        disable=not progress or world.rank > 0,
+    )
+    on_gpu = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(on_gpu), interrupts_between_steps() as interrupted, bar:
+        # Nothing here draws from the global generator; a reader's own term may.
+        torch.manual_seed(setup.seed)
+        if state:
+            set_random_state(state["random"], device)
+        try:
+            while trainer.step < s.steps:
+                step = trainer.step
+                clips = data.batch(step, s.batch, setup.seed, device, keep=trainer.needed, **draw)
+                log = trainer.train_step(clips)
+                bar.update()
+                last = step + 1 == s.steps
+                if trainer.logs(step):
+                    row = {"step": step, "lr": s.learning_rate(step)}
+                    row["momentum"] = s.ema_momentum(step) if setup.ema else float("nan")
+                    row |= {name: float(value) for name, value in log.items()}
+                    if not np.isfinite(row["total"]):
+                        raise ConfigError(
+                            f"The loss is not finite at step {step}: lower the learning rate or "
+                            f"the weights of the terms."
+                        )
+                    if world.rank == 0 and (step % s.probe_every == 0 or last):
+                        row |= trainer.collapse(watched)
+                    rows.append(row)
+                if interrupted():
+                    raise KeyboardInterrupt
+                if checkpoint and (step + 1) % checkpoint_every == 0 and not last:
+                    save()
+        except KeyboardInterrupt:
+            if trainer.whole:
                 save()
-    except KeyboardInterrupt:
-        save()
-        raise
-    finally:
-        bar.close()
+            raise
     return Pretrained(trainer, pd.DataFrame(rows))

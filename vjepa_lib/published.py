@@ -224,9 +224,11 @@ class Results:
             base = rows[rows["variant"] == name].set_index("benchmark")
             family = others[others["benchmark"].isin(base.index)]
             part = pd.DataFrame(
-                [_compare(r, base.loc[r["benchmark"]], len(family), alpha)
-                 for _, r in family.iterrows()]
-            )  # fmt: skip
+                [
+                    _compare(r, base.loc[r["benchmark"]], len(family), alpha)
+                    for _, r in family.iterrows()
+                ]
+            )
             if part.empty:
                 continue
             part.insert(2, "baseline", name)
@@ -245,9 +247,9 @@ class Results:
         the benchmark has variants, Bonferroni).
         """
         rows = []
-        for benchmark in self.benchmarks(regime, shared=False):
-            count = int(self.wide(regime)[benchmark].drop(list(self.baselines[regime]),
-                                                          errors="ignore").notna().sum())  # fmt: skip
+        wide = self.wide(regime).drop(index=list(self.baselines[regime]), errors="ignore")
+        for benchmark in wide.columns:
+            count = int(wide[benchmark].notna().sum())
             for name in self.baselines[regime]:
                 base = self.row(regime, name, benchmark)
                 if base is None:

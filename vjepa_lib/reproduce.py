@@ -54,6 +54,7 @@ def execute(path: Path, built: Path, html: Path, settings: dict) -> str | None:
             cwd=str(path.parent),
             progress_bar=False,
             kernel_name="python3",
+            extra_arguments=["--IPKernelApp.log_level=40"],  # no warnings of the kernel itself
         )
     except papermill.PapermillExecutionError as error:
         return f"{path.stem}: {error.ename}: {error.evalue} (see {built / path.name})"

@@ -62,9 +62,7 @@ class ClipSource(Protocol):
         ...
 
 
-def _chosen(
-    names: Sequence[str], weights: Mapping[str, float]
-) -> tuple[list[str], Tensor]:
+def _chosen(names: Sequence[str], weights: Mapping[str, float]) -> tuple[list[str], Tensor]:
     """Names with a weight above 0, and the weights normalised."""
     missing = [n for n in weights if n not in names]
     if missing:
@@ -156,9 +154,7 @@ class _Mixed(Dataset):
             if sample["frames"] is not None:
                 return {"frames": sample["frames"], "errors": errors}
             errors.append((f"set {number}, row {sample['row']}", sample["error"]))
-        raise DataError(
-            f"{SUBSTITUTES} files in a row cannot be read; the first: {errors[0][1]}"
-        )
+        raise DataError(f"{SUBSTITUTES} files in a row cannot be read; the first: {errors[0][1]}")
 
 
 def _stack(samples: list[dict]) -> dict:

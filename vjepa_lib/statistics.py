@@ -13,9 +13,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-import statsmodels.formula.api as smf
 from numpy.typing import ArrayLike
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import (
@@ -276,8 +276,14 @@ def mean_interval(
     x = x[~np.isnan(x)]
     nan = float("nan")
     if len(x) < 2:
-        return {"mean": float(x[0]) if len(x) else nan, "low": nan, "high": nan, "sd": nan,
-                "n": len(x), "p": nan}  # fmt: skip
+        return {
+            "mean": float(x[0]) if len(x) else nan,
+            "low": nan,
+            "high": nan,
+            "sd": nan,
+            "n": len(x),
+            "p": nan,
+        }
     mean, sd = float(x.mean()), float(x.std(ddof=1))
     if sd == 0:
         low = high = mean
@@ -287,13 +293,23 @@ def mean_interval(
         p = stats.ttest_1samp(x, 0.0).pvalue
     else:
         found = stats.bootstrap(
-            (x,), np.mean, confidence_level=1 - alpha, n_resamples=resamples,
-            method="percentile", rng=np.random.default_rng(rng),
-        )  # fmt: skip
+            (x,),
+            np.mean,
+            confidence_level=1 - alpha,
+            n_resamples=resamples,
+            method="percentile",
+            rng=np.random.default_rng(rng),
+        )
         low, high = found.confidence_interval
         p = stats.ttest_1samp(x, 0.0).pvalue
-    return {"mean": mean, "low": float(low), "high": float(high), "sd": sd, "n": len(x),
-            "p": float(p)}  # fmt: skip
+    return {
+        "mean": mean,
+        "low": float(low),
+        "high": float(high),
+        "sd": sd,
+        "n": len(x),
+        "p": float(p),
+    }
 
 
 def paired_differences(
@@ -385,9 +401,13 @@ def _complete(frame: pd.DataFrame, cells: list[str], value: str, seed: str) -> p
 
 
 def _contrasts(
-    table: np.ndarray, weights: np.ndarray, names: list[str], error: str, alpha: float,
+    table: np.ndarray,
+    weights: np.ndarray,
+    names: list[str],
+    error: str,
+    alpha: float,
     correction: str,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Effects sum_c w_c mean_s y[s, c] with intervals; table [S, C], weights [E, C].
 
     'pooled': the residual of the randomised-block model y = cell + seed, with (C-1)(S-1) degrees
@@ -401,20 +421,17 @@ def _contrasts(
     if error == "pooled":
         dof = (n_cells - 1) * (n_seeds - 1)
         if dof:
-            long = pd.DataFrame(
-                {
-                    "y": table.ravel(),
-                    "cell": np.tile(np.arange(n_cells), n_seeds),
-                    "seed": np.repeat(np.arange(n_seeds), n_cells),
-                }
-            )
-            mse = smf.ols("y ~ C(cell) + C(seed)", long).fit().mse_resid
+            cells = np.tile(np.eye(n_cells), (n_seeds, 1))
+            seeds = np.repeat(np.eye(n_seeds), n_cells, axis=0)[:, 1:]
+            mse = OLS(table.ravel(), np.hstack([cells, seeds])).fit().mse_resid
         else:
             mse = np.nan
         error_sd = np.sqrt(mse * (weights**2).sum(1) / n_seeds)
     else:
         dof = n_seeds - 1
-        error_sd = per_seed.std(0, ddof=1) / np.sqrt(n_seeds) if dof else np.full(len(names), np.nan)
+        error_sd = (
+            per_seed.std(0, ddof=1) / np.sqrt(n_seeds) if dof else np.full(len(names), np.nan)
+        )
     with np.errstate(divide="ignore", invalid="ignore"):
         t = estimate / error_sd
     half = stats.t.ppf(1 - alpha / 2, dof) * error_sd if dof else np.full(len(names), np.nan)

@@ -205,7 +205,7 @@ PROFILES: dict[str, Profile] = {
             _tiny(24),
             PredictorConfig(24, 1, 2),
             Schedule(
-                steps=6, batch=4, lr=2e-3, lr_start=2e-4, warmup=2, momentum=0.998,
+                steps=6, batch=4, lr=2e-3, lr_start=2e-4, warmup=2, momentum=0.9,
                 log_every=1, probe_every=3,
             ),
             DataSpec(pretrain=24, train=48, val=24, test=48),

@@ -72,6 +72,14 @@ class Term(nn.Module):
             )
         return self.loss(batch)
 
+    def after_step(self, gather: Callable[[Tensor], Tensor] = lambda x: x) -> None:
+        """Called once when an optimiser step is done; a term with a memory updates it here.
+
+        Parameters
+        ----------
+        gather : joins rows [n, ...] of all processes that train together.
+        """
+
 
 def register(name: str, formula: str, source: str) -> Callable[[type[Term]], type[Term]]:
     """Make a term available to variants under `name`."""

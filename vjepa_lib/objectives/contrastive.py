@@ -7,10 +7,10 @@ channels, the appearance half or the dynamics half (split as the term's form say
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
 from torch.nn import functional as F
 
 from vjepa_lib.errors import ConfigError, ShapeError
@@ -50,15 +50,6 @@ def _others_in_batch(x: Tensor) -> Tensor:
     b = len(x)
     index = torch.arange(b, device=x.device)
     return x[(index[:, None] + index[1:]) % b]
-
-
-def _gathered(x: Tensor) -> Tensor:
-    """Rows of all processes of a distributed run, in the same order on each."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return x
-    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, x.contiguous())
-    return torch.cat(parts)
 
 
 class _Contrast(Term):
@@ -196,7 +187,8 @@ class VideoContrast(_Contrast):
     classifier.
 
     The queue holds keys as the target encoder gave them and is projected anew in every step, so
-    that no second, slowly moving head is needed. It is a buffer and travels with checkpoints.
+    that no second, slowly moving head is needed. It takes a step's keys in when the step is done,
+    is a buffer and travels with checkpoints.
 
     Parameters
     ----------
@@ -236,6 +228,7 @@ class VideoContrast(_Contrast):
         self.order_head = nn.Linear(segments * self.width, len(self.orders))
         self.register_buffer("queue", torch.zeros(queue, self.width))
         self.register_buffer("queue_start", torch.zeros((), dtype=torch.long))
+        self._fresh: list[Tensor] = []  # keys of the step at work, [B, width] each
 
     def _segment_means(self, tokens: Tensor, index: Tensor, batch: LatentBatch) -> Tensor:
         """Means of tokens [B, K, D] at numbers [B, K] by time segment: [B, S, width]."""
@@ -279,13 +272,16 @@ class VideoContrast(_Contrast):
         order = F.cross_entropy(self.order_head(mixed), label)
 
         if self.training and torch.is_grad_enabled():
-            self._remember(key.mean(1))
+            self._fresh.append(key.mean(1))
         return video + self.instance * instance + self.order * order
 
     @torch.no_grad()
-    def _remember(self, keys: Tensor) -> None:
-        """Put keys [B, width] of all processes in the place of the oldest."""
-        keys = _gathered(keys.to(self.queue.dtype))[-len(self.queue) :]
+    def after_step(self, gather: Callable[[Tensor], Tensor] = lambda x: x) -> None:
+        """Put the step's keys in the place of the oldest."""
+        if not self._fresh:
+            return
+        keys = gather(torch.cat(self._fresh).to(self.queue.dtype))[-len(self.queue) :]
+        self._fresh.clear()
         place = (self.queue_start + torch.arange(len(keys), device=keys.device)) % len(self.queue)
         self.queue[place] = keys
         self.queue_start.add_(len(keys)).remainder_(len(self.queue))

@@ -1,0 +1,223 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 02 · Claims audit
+#
+# **Question.** Do the report's twelve claims hold?
+#
+# The report draws twelve claims from arXiv 2605.17165, marks one of them verified, and gives itself
+# a quality of 4.5/10. Here each claim is taken apart and passes four checks:
+#
+# 1. **Number.** Is the number it states the one the published table gives?
+# 2. **Statistics.** Does the difference survive the noise of the clips and the number of
+#    comparisons (Holm), against *every* baseline, with and without variants that lack a benchmark?
+# 3. **Implementation.** Did the released code do what the claim says? (measured by running it)
+# 4. **Own runs.** Do our runs over several seeds point the same way? (they are smaller and on other
+#    data: shown beside, they decide nothing)
+#
+# Every verdict is one of six words, defined in `vjepa_lib/claims.py`. A claim of several parts gets
+# the worst of its parts. `docs/audit_another_paper.md` does the same for any other table.
+
+# %% tags=["parameters"]
+PROFILE = None
+SEEDS = None
+JOBS = None
+DEVICE = None
+OUT = None  # None: the figures folder of the checkout
+MEASUREMENTS = None  # CSV of what running the implementation showed: fact, measured, confirmed
+OWN_EFFECTS = None  # CSV of own effects: variant, benchmark, effect, low, high, n_seeds
+
+# %%
+import pandas as pd
+
+from vjepa_lib import claims, notebook, plots, published
+from vjepa_lib.claims import Verdict
+
+SOURCES = [published.SOURCE, "the report of 8 June 2026"]
+NAMES = {"baseline": "Baseline (seed 239)", "baseline_seed42": "Baseline (seed 42)"}
+nb = notebook.setup("02_claims_audit", PROFILE, SEEDS, JOBS, DEVICE, OUT, published=True)
+gallery = nb.out
+results = published.load_results()
+book = published.load_claims()
+measured = claims.implementation_evidence(MEASUREMENTS)
+own = claims.own_run_evidence(OWN_EFFECTS)
+
+# %% [markdown]
+# ## The claims
+
+# %%
+gallery.table(
+    book, "claims", "The report's claims, with its own verdict and confidence.", sources=SOURCES
+)
+
+# %% [markdown]
+# ## Part by part
+# A part is a predicate over the published table, such as `difference("ld", "ssv2", "up", 5.02)`. In
+# what follows `baseline_seed42` is the row the paper compares with and `baseline` the row of the
+# variants' own seed.
+
+# %%
+audit = claims.audit(book, results, claims.CHECKS, measured, own)
+findings = audit.findings
+gallery.table(
+    findings[["id", "statement", "stated", "recomputed", "verdict"]],
+    "parts",
+    "Every part of every claim: the number stated, the number recomputed, the verdict.",
+    sources=SOURCES,
+)
+
+# %%
+gallery.table(
+    findings[["id", "statement", "reason"]],
+    "statistics",
+    "The statistics behind each part.",
+    sources=SOURCES,
+)
+
+# %% [markdown]
+# ## The effects the claims rest on
+# Each claimed difference against both baselines. A hollow mark on the other side of zero, or an
+# interval that holds zero, is a claim that depends on the seed of its baseline.
+
+# %%
+CLAIMED = [
+    ("ld", "ssv2"),
+    ("ld", "imagenet100"),
+    ("ld", "diving48"),
+    ("fwm", "imagenet100"),
+    ("fwm", "ssv2"),
+    ("fwm", "diving48"),
+    ("fwm_ld", "imagenet100"),
+    ("fwm_hw_ld", "imagenet100"),
+    ("fwm_hw_ld", "ssv2"),
+    ("fwm_hw_ld", "diving48"),
+    ("ac", "imagenet100"),
+    ("fac", "imagenet100"),
+]
+pairs = results.differences("mixed").set_index(["variant", "benchmark"]).loc[CLAIMED].reset_index()
+pairs["benchmark"] = pd.Categorical(pairs["benchmark"], ["imagenet100", "ssv2", "diving48"])
+pairs = pairs.sort_values(["benchmark", "baseline"], ascending=[True, False], kind="stable")
+gallery.figure(
+    plots.intervals(
+        pairs,
+        "difference",
+        panel="benchmark",
+        series="baseline",
+        zero=True,
+        xlabel="difference (points)",
+        names=NAMES,
+    ),
+    "claimed_effects",
+    pairs,
+    "Differences named by claims C03 to C09 with 95 % intervals. Filled: baseline of seed 42, as in "
+    "the paper; hollow: baseline of seed 239.",
+    sources=SOURCES,
+)
+
+# %% [markdown]
+# ## What running the implementation showed
+
+# %%
+if measured is None:
+    print("No measurements were passed: the third check reads 'not run here'.")
+else:
+    gallery.table(
+        measured,
+        "implementation",
+        "Facts measured on the implementation and the claims they bear on.",
+        sources=SOURCES,
+    )
+
+# %% [markdown]
+# ## What our own runs showed
+
+# %%
+if own is None:
+    print("No own effects were passed: the fourth check reads 'not run here'.")
+else:
+    gallery.table(
+        own,
+        "own_runs",
+        "Own effects with 95 % intervals over seeds, where a claim predicts a direction.",
+        sources=SOURCES,
+    )
+
+# %% [markdown]
+# ## The verdicts
+
+# %%
+gallery.table(
+    audit.verdicts[["claim", "published_verdict", "verdict"]],
+    "verdicts",
+    "Verdict on each claim: from published numbers alone, and with what running the code showed.",
+    sources=SOURCES,
+)
+
+# %%
+gallery.table(
+    audit.verdicts[["number", "statistics", "implementation", "own_runs"]],
+    "four_checks",
+    "The four checks of each claim.",
+    sources=SOURCES,
+)
+
+# %% [markdown]
+# ## The report's own counts, counted again
+
+# %%
+gallery.table(
+    claims.report_counts(book, audit),
+    "report_counts",
+    "Counts the report gives of itself beside the same counts from its files and this audit.",
+    sources=SOURCES,
+)
+gallery.table(
+    audit.counts(), "verdict_counts", "How many claims got which verdict.", sources=SOURCES
+)
+
+# %% [markdown]
+# ## What we found
+
+# %%
+ends = audit.verdicts["verdict"]
+print(
+    f"Of {len(book)} claims, {(ends == Verdict.HOLDS).sum()} hold"
+    + (" on the published numbers; the code was not run here" if measured is None else "")
+    + "."
+)
+for verdict in Verdict:
+    print(f"  {verdict}: {', '.join(ends.index[ends == verdict]) or 'none'}")
+numbers = findings[findings["agrees"].notna()]
+wrong = numbers[numbers["agrees"].eq(False)]
+print(
+    f"{len(numbers) - len(wrong)} of {len(numbers)} parts that state a number recompute; not: "
+    + "; ".join(f"{r.id}, {r.stated} stated, {r.recomputed}" for r in wrong.itertuples())
+    + "."
+)
+count = findings[findings["stated"] == "10 of 14"].iloc[0]
+print(f"{count['statement']}: {count['stated']} stated, {count['recomputed']}.")
+for claim in book.index[book["verified_in_report"]]:
+    parts = findings.query("id == @claim and recomputed != ''")["recomputed"]
+    print(
+        f"{claim}, the one the report calls verified: {' | '.join(parts)}; verdict: {ends[claim]}."
+    )
+noise = results.baseline_noise("mixed").set_index("benchmark").loc["imagenet100"]
+print(
+    f"Every published variant is one run: two baselines {noise['gap']:.2f} points apart on "
+    f"ImageNet-100 leave ±{noise['band_plugin']:.1f} around a difference of two single runs."
+)
