@@ -77,4 +77,4 @@ lint: $(STAMP)
 	@$(PY) -m ruff check vjepa_lib tests notebooks
 
 clean:
-	rm -rf build figures/*.png figures/*.svg figures/*.csv figures/*.md figures/*.tex figures/*.html figures/index.json figures/notebooks
+	rm -rf build figures/*.png figures/*.svg figures/*.csv figures/*.md figures/*.tex figures/*.html figures/*.json figures/notebooks

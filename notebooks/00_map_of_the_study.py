@@ -29,9 +29,11 @@
 # | notebook | its question |
 # | --- | --- |
 # | [01](01_published_results.ipynb) | What do the published numbers say, with intervals and against both baselines? |
+# | [02](02_claims_audit.ipynb) | Do the report's twelve claims hold? |
 # | [03](03_data_clips_and_masks.ipynb) | What does the encoder see, and does each benchmark measure the encoder? |
 # | [04](04_baseline_and_collapse.ipynb) | Does the baseline learn, and what does collapse look like? |
 # | [07](07_factorized_world_model.ipynb) | What do FWM, HW and LD do, alone and together, as released and as described? |
+# | [15](15_what_the_gradients_reach.ipynb) | What does each term really train? |
 # | [99](99_report.ipynb) | Where does every figure and table come from? |
 #
 # *Released* is what the source's published code trains, *described* what its text says. Where the

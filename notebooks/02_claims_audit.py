@@ -39,13 +39,14 @@ SEEDS = None
 JOBS = None
 DEVICE = None
 OUT = None  # None: the figures folder of the checkout
-MEASUREMENTS = None  # CSV of what running the implementation showed: fact, measured, confirmed
-OWN_EFFECTS = None  # CSV of own effects: variant, benchmark, effect, low, high, n_seeds
+MEASUREMENTS = None  # CSV: fact, measured, confirmed; None: measured here
+OWN_EFFECTS = None  # CSV: variant, form, benchmark, effect, low, high, n_seeds; None: from own runs
 
 # %%
 import pandas as pd
 
-from vjepa_lib import claims, notebook, plots, published
+from vjepa_lib import audit as implementation
+from vjepa_lib import claims, notebook, plots, published, study
 from vjepa_lib.claims import Verdict
 
 SOURCES = [published.SOURCE, "the report of 8 June 2026"]
@@ -54,8 +55,11 @@ nb = notebook.setup("02_claims_audit", PROFILE, SEEDS, JOBS, DEVICE, OUT, publis
 gallery = nb.out
 results = published.load_results()
 book = published.load_claims()
-measured = claims.implementation_evidence(MEASUREMENTS)
-own = claims.own_run_evidence(OWN_EFFECTS)
+facts = MEASUREMENTS or implementation.implementation_facts(nb.profile.name, nb.clips())
+configs = nb.configs(study.NOTEBOOK_RUNS["02"])
+effects = OWN_EFFECTS or implementation.own_effects(nb.results(configs))
+measured = claims.implementation_evidence(facts)
+own = claims.own_run_evidence(effects)
 
 # %% [markdown]
 # ## The claims

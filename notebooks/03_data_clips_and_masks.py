@@ -37,7 +37,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vjepa_lib import notebook, plots, probes, synthetic
+from vjepa_lib import notebook, plots, study, synthetic
 from vjepa_lib.masking import KINDS, MaskingConfig, motion_map, sample_masks
 from vjepa_lib.statistics import proportion_interval
 
@@ -106,7 +106,7 @@ nb.out.figure(plots.clips(rows, every=2, width=3.4), "masks", areas, "What each 
 held = [(f"motion {motion.min():.0f}-{motion.max():.0f}", clip[0].numpy(), ((motion[0] - motion.min()) / (motion.max() - motion.min())).numpy())]
 counts = torch.zeros(grid.h, grid.w)
 for s in range(200):
-    for context, target in sample_masks(MaskingConfig("amg"), grid, 1, torch.Generator().manual_seed(s), motion)[:1]:
+    for _, target in sample_masks(MaskingConfig("amg"), grid, 1, torch.Generator().manual_seed(s), motion)[:1]:
         hit = torch.zeros(grid.n)
         hit[target[0]] = 1
         counts += hit.view(grid.shape)[0]
@@ -125,27 +125,17 @@ nb.out.figure(
 # probes on the mean token compare the *pretrained* baseline with the *random-initialised* encoder.
 
 # %%
-configs = nb.configs([("random_init", "released"), ("baseline", "released")])
+configs = study.runs_for(["03"], nb.profile.name, nb.seeds)
 frozen = nb.results(configs)
-linear = frozen[frozen.probe == "linear"]
-
-# %%
-rows = []
-for name in synthetic.BENCHMARKS:
-    for reading, single in (("supervised", False), ("single frame", True)):
-        right = probes.supervised(nb.profile.encoder, sets[name], nb.profile.supervised_steps, single_frame=single)
-        rows.append((name, reading, int(right.sum()), len(right)))
-for (name, variant), part in linear.groupby(["benchmark", "variant"], sort=False):
-    rows.append((name, variant, int(part.correct.sum()), int(part.n_test.sum())))
-readings = pd.DataFrame(rows, columns=["benchmark", "reading", "correct", "n"])
-readings["top1"] = 100 * readings.correct / readings.n
-low, high = proportion_interval(readings.correct, readings.n)
+main = frozen[frozen.probe.isin(["linear", "supervised"])]
+readings = main.groupby(["benchmark", "variant"], sort=False)[["correct", "n_test"]].sum().reset_index()
+readings["top1"] = 100 * readings.correct / readings.n_test
+low, high = proportion_interval(readings.correct, readings.n_test)
 readings["low"], readings["high"] = 100 * np.asarray(low), 100 * np.asarray(high)
 
 # %%
-shown = readings.assign(variant=readings.reading)
 fig = plots.intervals(
-    shown, "top1", panel="benchmark", names={"baseline": "pretrained baseline", "random_init": "random init"},
+    readings, "top1", panel="benchmark", names={"baseline": "pretrained baseline", "random_init": "random init", "single_frame": "single frame"},
 )
 for ax, name in zip(fig.axes, synthetic.BENCHMARKS):
     ax.axvline(100 / sets[name].num_classes, color="#888888", lw=0.7, ls=":")
@@ -153,24 +143,24 @@ nb.out.figure(
     fig, "informative", readings,
     "What each benchmark takes: 95 % Wilson intervals over test clips, dotted line: chance", nb.hashes(configs),
 )
-nb.out.table(readings.pivot(index="benchmark", columns="reading", values="top1").reindex(synthetic.BENCHMARKS)[["supervised", "single frame", "random_init", "baseline"]], "readings", "Top-1 (%) of four readings of every benchmark", nb.hashes(configs), digits=1)
+nb.out.table(readings.pivot(index="benchmark", columns="variant", values="top1").reindex(synthetic.BENCHMARKS)[["supervised", "single_frame", "random_init", "baseline"]].reset_index(), "readings", "Top-1 (%) of four readings of every benchmark", nb.hashes(configs), digits=1)
 
 # %% [markdown]
 # An attentive probe over all tokens of `fine_motion` is shown beside the linear one: on small
 # clips it learns the motion itself, and then says little about the encoder.
 
 # %%
-both = frozen[frozen.benchmark == "fine_motion"].groupby(["variant", "probe"]).top1.mean().unstack()
+both = frozen[(frozen.benchmark == "fine_motion") & (frozen.probe != "supervised")].groupby(["variant", "probe"]).top1.mean().unstack()
 nb.out.table(both.reset_index(), "probe_matters", "fine_motion: linear against attentive probe, top-1 (%)", nb.hashes(configs), digits=1)
 
 # %% [markdown]
 # ## What we found
 
 # %%
-wide = readings.pivot(index="benchmark", columns="reading", values="top1").reindex(synthetic.BENCHMARKS)
+wide = readings.pivot(index="benchmark", columns="variant", values="top1").reindex(synthetic.BENCHMARKS)
 gain = wide.baseline - wide.random_init
 for name, row in wide.iterrows():
     chance = 100 / sets[name].num_classes
-    print(f"{name:15s} chance {chance:4.1f}  supervised {row.supervised:5.1f}  single frame {row['single frame']:5.1f}  random init {row.random_init:5.1f}  pretrained {row.baseline:5.1f} ({gain[name]:+.1f})")
+    print(f"{name:15s} chance {chance:4.1f}  supervised {row.supervised:5.1f}  single frame {row.single_frame:5.1f}  random init {row.random_init:5.1f}  pretrained {row.baseline:5.1f} ({gain[name]:+.1f})")
 print(f"pretraining helps on {(gain > 0).sum()} of {len(gain)} benchmarks, by {gain.mean():+.1f} points on average")
 print(f"attentive probe on fine_motion: random init {both.attentive['random_init']:.1f}, pretrained {both.attentive['baseline']:.1f}: it measures the probe")

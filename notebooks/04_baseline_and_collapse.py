@@ -63,7 +63,7 @@ Code(inspect.getsource(Trainer.train_step), language="python")
 # 2210.02885); *feature std* is their spread over clips. A collapsed encoder has rank 1 or spread 0.
 
 # %%
-trained = [c for c in configs if not c.random_init]
+trained = [c for c in configs if c.pretrained]
 curves = study.curves(trained)
 curves["name"] = curves.variant + curves.form.map({"released": "", "described": " (described)"})
 full = float(nb.profile.encoder.width)
@@ -91,7 +91,7 @@ nb.out.figure(plots.shares(parts), "shares", parts, "The baseline's loss and eac
 # %%
 linear = results[results.probe == "linear"]
 rows = []
-for (name, variant, benchmark), part in linear.groupby(["name", "variant", "benchmark"], sort=False):
+for (name, benchmark), part in linear.groupby(["name", "benchmark"], sort=False):
     low, high = statistics.proportion_interval(part.correct.sum(), part.n_test.sum())
     rows.append({"name": name, "variant": name, "benchmark": benchmark, "top1": part.top1.mean(), "low": 100 * float(low), "high": 100 * float(high), "seeds": len(part)})
 table = pd.DataFrame(rows)

@@ -160,7 +160,7 @@ nb.out.table(effects[["form", "benchmark", "effect", "estimate", "low", "high", 
 # ## Loss curves and each term's share
 
 # %%
-trained = [c for c in configs if not c.random_init]
+trained = [c for c in configs if c.pretrained]
 curves = study.curves(trained)
 curves["name"] = curves.variant + curves.form.map({"released": "", "described": " (described)"})
 pick = curves[curves.variant.isin(["baseline", "fwm", "ld", "fwm_ld", "fwm_hw_ld"])]

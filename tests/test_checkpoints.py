@@ -284,6 +284,7 @@ def test_files_that_are_not_checkpoints(tmp_path, capsys):
         with pytest.raises(DataError, match=message) as caught:
             load_encoder(encoder, tmp_path / name)
         assert name in str(caught.value) and "\n" not in str(caught.value)
+        assert "weights_only" not in str(caught.value)
     torch.save({"encoder": Unwelcome()}, tmp_path / "code.pt")
     with pytest.raises(DataError, match="more than tensors"):
         load_encoder(encoder, tmp_path / "code.pt")

@@ -14,7 +14,7 @@ from torch import multiprocessing as mp
 
 from vjepa_lib.augment import Augmentation
 from vjepa_lib.clip_reader import ClipSpec
-from vjepa_lib.clips import ClipSet
+from vjepa_lib.clips import ClipSet, load_clips
 from vjepa_lib.decode import write_video
 from vjepa_lib.distributed import World, spans_processes
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
@@ -30,7 +30,7 @@ from vjepa_lib.pretrain import (
     pretrain,
 )
 from vjepa_lib.resume import load_state, save_state
-from vjepa_lib.sources import step_generator
+from vjepa_lib.sources import StreamedClips, step_generator
 from vjepa_lib.vit import EncoderConfig, PredictorConfig
 
 ENCODER = EncoderConfig(
@@ -370,6 +370,20 @@ def test_streaming_needs_training_rows(videos):
     table = videos.table.assign(split="val")
     with pytest.raises(DataError, match="no rows of split train"):
         StreamedMixture({"v": replace(videos, table=table)}, {"v": 1.0}, ClipSpec(4, (32, 32)))
+
+
+def test_streamed_clips_are_those_of_a_decoded_set(videos):
+    good = videos.select(np.arange(4))
+    there = load_clips(good, 4, 32, workers=1, progress=False)
+    clips = StreamedClips(good, ClipSpec(4, (32, 32)), workers=1)
+    assert len(clips) == 4 and clips.num_classes == 1 and list(clips.manifest.split) == ["train"] * 4
+    whole = there.batch(slice(0, 4))
+    # Read ahead with a shorter last slice, then from the middle on.
+    for rows in (slice(0, 3), slice(3, 9), slice(1, 2), slice(2, 4)):
+        assert torch.equal(clips.batch(rows), whole[rows])
+    assert torch.equal(clips.batch(torch.tensor([3, 1])), whole[[3, 1]])
+    with pytest.raises(DataError, match="4.mp4"):
+        StreamedClips(videos, ClipSpec(4, (32, 32)), workers=0).batch(slice(3, 5))
 
 
 # --- several processes ------------------------------------------------------------------------

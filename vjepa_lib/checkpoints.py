@@ -193,11 +193,11 @@ def _read_file(path: Path) -> Mapping:
             raw = torch.load(path, map_location="cpu", weights_only=True)
     except DataError:
         raise
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
+    except pickle.UnpicklingError:
+        # PyTorch's own text advises to run what the file contains; this does not.
         raise DataError(
-            f"Checkpoint {path} is broken or holds more than tensors and plain values ({reason}): "
-            "download it again or save only its state dictionaries."
+            f"Checkpoint {path} is broken or holds more than tensors and plain values: download it "
+            "again, or save only its state dictionaries."
         ) from None
     except Exception as error:  # safetensors and zip raise types of their own
         raise DataError(

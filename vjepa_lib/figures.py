@@ -71,6 +71,7 @@ _SPECIAL = {
     "random_init": "untrained",
     "no_ema": "kinematic",
     "supervised": "other",
+    "single_frame": "other",
     "baseline_seed42": "baseline",
 }
 _ACRONYMS = ("fwm", "hw", "ld", "ac", "fac", "amg", "ltc", "iic", "vclr", "ema", "jepa", "ucf")

@@ -68,6 +68,15 @@ def _origin(entry: dict, runs: Path) -> str:
     return f'<div class="from"><span class="tag">{_tag(entry)}</span> {files} · {source}</div>'
 
 
+def _table(path: Path) -> str:
+    """A table as HTML."""
+    try:
+        data = pd.read_csv(path)
+    except pd.errors.EmptyDataError:
+        return "<p>(no rows)</p>"
+    return f'<div class="scroll">{data.round(2).to_html(index=False, border=0, na_rep="–")}</div>'
+
+
 def build(folder: Path, runs: Path) -> Path:
     """Write `index.html` into the figures folder and return its path."""
     table = entries(folder)
@@ -83,8 +92,7 @@ def build(folder: Path, runs: Path) -> Path:
             if entry["kind"] == "figure":
                 shown = f'<img src="{entry["name"]}.png" alt="{title}" loading="lazy">'
             else:
-                data = pd.read_csv(folder / f"{entry['name']}.csv")
-                shown = f'<div class="scroll">{data.round(2).to_html(index=False, border=0)}</div>'
+                shown = _table(folder / f"{entry['name']}.csv")
             body.append(
                 f"<figure>{shown}<figcaption>{title}</figcaption>{_origin(entry, runs)}</figure>"
             )

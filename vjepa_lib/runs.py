@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,6 +249,8 @@ def ensure(
         raise ConfigError(f"Unknown cluster {cluster!r}: choose 'ray' or none.")
     backend = cluster or ("loky" if jobs > 1 else "sequential")
     failures = []
+    # Idle workers of an earlier pool end in their own time; that is not worth a warning.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     with parallel_config(backend, n_jobs=jobs):
         done = Parallel(return_as="generator_unordered")(
             delayed(_one)(store, config, train, device, 1) for config in todo

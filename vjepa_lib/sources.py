@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vjepa_lib.augment import Augmentation, crop_resize, normalise, random_boxes
 from vjepa_lib.clip_reader import ClipSpec
-from vjepa_lib.clips import ClipDataset, ClipSet
+from vjepa_lib.clips import ClipDataset, ClipSet, collate
 from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.manifests import Manifest
 
@@ -253,3 +253,66 @@ class StreamedMixture:
                 self.skipped[place] = reason
                 warnings.warn(f"Left out while training: {reason}", stacklevel=2)
         return normalise(loaded["frames"].to(device))
+
+
+class StreamedClips:
+    """A labelled set decoded when asked for: what probes read where a `ClipSet` would not fit.
+
+    Consecutive slices, as `probes.extract` asks for them, are read ahead by loader processes.
+
+    Parameters
+    ----------
+    manifest : with splits and labels.
+    spec : frames and size of a clip ('even' sampling for probes).
+    workers : loader processes; 0 decodes in this one.
+    """
+
+    def __init__(self, manifest: Manifest, spec: ClipSpec, workers: int = 4) -> None:
+        self.manifest = manifest.table
+        self.labels = torch.from_numpy(manifest.labels.copy())
+        self.label_names = manifest.label_names
+        self.workers = workers
+        self._data = ClipDataset(manifest, spec)
+        self._ahead: tuple[int, int, Iterator[dict]] | None = None  # next row, size, loader
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.label_names)
+
+    def batch(
+        self, index: Tensor | np.ndarray | Sequence[int] | slice, device: str | torch.device = "cpu"
+    ) -> Tensor:
+        """Clips [B, 3, F, H, W], normalised.
+
+        Raises
+        ------
+        DataError : a file cannot be read.
+        """
+        rows = range(len(self))[index] if isinstance(index, slice) else [int(i) for i in index]
+        if isinstance(rows, range) and rows.step == 1 and self.workers:
+            frames = self._next(rows)
+        else:
+            frames = torch.stack([self._data[row]["frames"] for row in rows])
+        return normalise(frames.to(device))
+
+    def _next(self, rows: range) -> Tensor:
+        """Clips of consecutive rows, from the loader that is there already if they follow on."""
+        start, size, loader = self._ahead or (-1, 0, None)
+        if start != rows.start or len(rows) != min(size, len(self) - start):
+            size = len(rows)
+            loader = iter(
+                DataLoader(
+                    self._data,
+                    batch_size=size,
+                    sampler=range(rows.start, len(self)),
+                    num_workers=self.workers,
+                    collate_fn=collate,
+                )
+            )
+        frames = next(loader)["frames"]
+        self._ahead = (rows.stop, size, loader) if rows.stop < len(self) else None
+        return frames
