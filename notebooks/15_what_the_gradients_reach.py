@@ -38,7 +38,7 @@ from vjepa_lib.pretrain import Trainer
 
 nb = notebook.setup("15_what_the_gradients_reach", PROFILE, SEEDS, JOBS, DEVICE)
 sets = nb.clips()
-STEPS = 4 if nb.profile.name == "smoke" else 20
+STEPS = 4 if nb.profile.name == "smoke" else 10
 LOOKS = (0, STEPS // 2, STEPS)
 
 # %% [markdown]
@@ -100,7 +100,7 @@ nb.out.table(mine[mine.term != "context"], "own", "Reach of an objective of one'
 # Five by running the code, two from the published numbers.
 
 # %%
-facts = audit.implementation_facts(nb.profile.name, sets, 3 if nb.profile.name == "smoke" else 10)
+facts = audit.implementation_facts(nb.profile.name, sets, 3 if nb.profile.name == "smoke" else 5)
 nb.out.table(facts, "facts", "Facts about the released code, each with its control")
 
 # %% [markdown]

@@ -1,0 +1,40 @@
+"""The report page links every artefact to its notebook, runs and commit."""
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from vjepa_lib import report
+from vjepa_lib.errors import DataError
+from vjepa_lib.figures import Gallery
+
+
+@pytest.fixture
+def folder(tmp_path):
+    gallery = Gallery(tmp_path / "figures", "07_example", "mini", commit="c0ffee" * 6)
+    fig = Figure()
+    fig.subplots().plot([1, 2])
+    gallery.figure(fig, "curve", pd.DataFrame({"x": [1, 2]}), "A <curve>", runs=["ab12", "cd34"])
+    gallery.table(pd.DataFrame({"a": [1.234, None]}), "numbers", "Numbers", sources=["arXiv 1"])
+    gallery.table(pd.DataFrame(), "empty", "Nothing")
+    return tmp_path / "figures"
+
+
+def test_page(folder, tmp_path):
+    page = report.build(folder, tmp_path / "runs").read_text()
+    assert 'src="07_curve.png"' in page and 'href="07_curve.svg"' in page
+    assert "A &lt;curve&gt;" in page and "c0ffeec0ffee" in page
+    assert (tmp_path / "runs" / "ab12" / "provenance.json").as_uri() in page
+    assert "1.23" in page and "1.234" not in page and "arXiv 1" in page and "(no rows)" in page
+    assert "1 figures and 2 tables from 1 notebooks and 2 training runs" in page
+
+
+def test_entries(folder):
+    table = report.entries(folder)
+    assert table.name.tolist() == ["07_curve", "07_empty", "07_numbers"]
+    assert table.set_index("name").runs["07_curve"] == ["ab12", "cd34"]
+
+
+def test_no_figures_yet(tmp_path):
+    with pytest.raises(DataError, match="make reproduce"):
+        report.build(tmp_path, tmp_path)
