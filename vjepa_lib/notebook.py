@@ -91,7 +91,6 @@ def setup(
         if shell is not None:
             # A user's mistake is one sentence; a mistake of ours keeps its traceback.
             shell.set_custom_exc((CompanionError,), _one_sentence)
-            shell.run_line_magic("matplotlib", "inline")
     except ImportError:
         pass
     torch.set_num_threads(1)
