@@ -188,5 +188,7 @@ clear = effects[(effects.low > 0) | (effects.high < 0)]
 print(f"{len(clear)} of {len(effects)} effects have an interval clear of 0, {(clear.order > 1).sum()} of them interactions; {(effects.p_adjusted < 0.05).sum()} survive Holm's correction within their benchmark")
 best = wide.mean(axis=1).drop(("random_init", "released")).sort_values(ascending=False)
 print("mean over benchmarks: " + ", ".join(f"{v} ({f}) {x:.1f}" for (v, f), x in best.items()))
+std = curves.dropna(subset=["feature_std"]).groupby("name", sort=False).feature_std.last()
+print("feature std at the end, 0 is collapse: " + ", ".join(f"{n} {v:.3f}" for n, v in std.items()))
 dead = reach[(reach.term == "ld") & (reach.form == "released") & (reach.part != "target_encoder")]
 print(f"LD beside HW as released: gradient norm {dead.norm.max():g} into {', '.join(dead.part)}")
