@@ -43,6 +43,8 @@ MEASUREMENTS = None  # CSV: fact, measured, confirmed; None: measured here
 OWN_EFFECTS = None  # CSV: variant, form, benchmark, effect, low, high, n_seeds; None: from own runs
 
 # %%
+from dataclasses import replace
+
 import pandas as pd
 
 from vjepa_lib import audit as implementation
@@ -53,6 +55,7 @@ SOURCES = [published.SOURCE, "the report of 8 June 2026"]
 NAMES = {"baseline": "Baseline (seed 239)", "baseline_seed42": "Baseline (seed 42)"}
 nb = notebook.setup("02_claims_audit", PROFILE, SEEDS, JOBS, DEVICE, OUT, published=True)
 gallery = nb.out
+live = replace(gallery, profile=nb.profile.name)  # for what was run here
 results = published.load_results()
 book = published.load_claims()
 facts = MEASUREMENTS or implementation.implementation_facts(nb.profile.name, nb.clips())
@@ -138,7 +141,7 @@ gallery.figure(
 # ## What running the implementation showed
 
 # %%
-gallery.table(
+live.table(
     measured,
     "implementation",
     "Facts measured on the implementation and the claims they bear on; notebook 15 shows them.",
@@ -148,7 +151,7 @@ gallery.table(
 # ## What our own runs showed
 
 # %%
-gallery.table(
+live.table(
     own,
     "own_runs",
     "Own effects with 95 % t intervals over seeds, where a claim predicts a direction.",
@@ -167,7 +170,7 @@ for benchmark, part in linear.groupby("benchmark", sort=False):
     found = statistics.seed_noise(groups)
     noise.append({"benchmark": benchmark, "sd": found["sd"], "dof": found["dof"], "band": found["band"]})
 noise = pd.DataFrame(noise)
-gallery.table(
+live.table(
     noise,
     "own_seed_noise",
     "Own runs: standard deviation over seeds, and the band it puts around a difference of two "
@@ -180,7 +183,7 @@ bands = noise.set_index("benchmark").band / len(nb.seeds) ** 0.5
 shown = effects[effects.benchmark.isin(["appearance", "order", "fine_motion"])].copy()
 shown["low"] = shown.effect - shown.benchmark.map(bands)
 shown["high"] = shown.effect + shown.benchmark.map(bands)
-gallery.figure(
+live.figure(
     plots.intervals(shown, "effect", panel="benchmark", series="form", zero=True,
                     xlabel="difference (points)"),
     "own_effects",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import os
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -51,13 +53,13 @@ def _tag(entry: dict) -> str:
     return (entry["profile"] or "published") + (", recorded" if entry["recorded"] else "")
 
 
-def _origin(entry: dict, runs: Path) -> str:
+def _origin(entry: dict, runs: str) -> str:
     source = f"commit <code>{html.escape(entry['commit'][:12])}</code>"
     if entry["sources"]:
         source += "; " + html.escape(", ".join(entry["sources"]))
     if entry["runs"]:
         links = " ".join(
-            f'<a href="{(runs / r / "provenance.json").as_uri()}"><code>{r[:6]}</code></a>'
+            f'<a href="{quote(runs)}/{r}/provenance.json"><code>{r[:6]}</code></a>'
             for r in entry["runs"]
         )
         source += (
@@ -80,6 +82,8 @@ def _table(path: Path) -> str:
 def build(folder: Path, runs: Path) -> Path:
     """Write `index.html` into the figures folder and return its path."""
     table = entries(folder)
+    # Relative, so that a folder with figures and runs can be moved as a whole.
+    beside = Path(os.path.relpath(runs, folder)).as_posix()
     toc, body = [], []
     for notebook, part in table.groupby("notebook", sort=True):
         toc.append(f'<li><a href="#{notebook}">{notebook}</a> ({len(part)})</li>')
@@ -94,7 +98,7 @@ def build(folder: Path, runs: Path) -> Path:
             else:
                 shown = _table(folder / f"{entry['name']}.csv")
             body.append(
-                f"<figure>{shown}<figcaption>{title}</figcaption>{_origin(entry, runs)}</figure>"
+                f"<figure>{shown}<figcaption>{title}</figcaption>{_origin(entry, beside)}</figure>"
             )
     count = len({r for rs in table.runs for r in rs})
     summary = (
