@@ -15,7 +15,7 @@ from vjepa_lib.objectives import TERMS, LatentBatch, Objective, halves, make_ter
 from vjepa_lib.objectives.base import FORMS, count_channels
 from vjepa_lib.objectives.contrastive import info_nce
 from vjepa_lib.objectives.sigreg import epps_pulley
-from vjepa_lib.objectives.views import VIEWS
+from vjepa_lib.objectives.views import VIEWS, moves
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_objectives.json").read_text())
 S = GOLDEN["shape"]
@@ -318,6 +318,17 @@ def test_iic_equals_its_formula(batch):
             total = total - torch.log_softmax(scores, 0)[i]
     expected = float((total / (2 * S["B"])).detach())
     assert float(term(batch).detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_iic_leaves_out_clips_without_motion(batch):
+    batch.views = pooled(batch)
+    term = make_term("iic", dim=DIM, intra="repeated")
+    batch.clip = batch.clip.clone()
+    batch.clip[0] = batch.clip[0, :, :1]  # one frame, held
+    term(batch).backward()
+    # With one of two clips left there is nothing to contrast, and no gradient.
+    assert all(float(v.grad.abs().sum()) == 0 for v in batch.views.values() if v.grad is not None)
+    assert moves(batch.clip).tolist() == [False, True]
 
 
 def test_contrast_names_the_view_it_misses(batch):

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+import torch
 
 from vjepa_lib import published, study
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import ConfigError, RunStoreError
 from vjepa_lib.runs import config_hash
 
 
@@ -80,4 +81,65 @@ def test_results_train_once_and_repeat_to_the_last_digit(smoke_sets, tmp_path, m
 
 def test_random_init_is_not_trained(smoke_sets):
     metrics, curves = study.train_run(study.resolve("random_init", profile="smoke"), None)
-    assert curves.empty and len(metrics) == 7
+    assert curves.empty
+    # Six linear probes, each with two low-shot ones, an attentive one, and the leakage of two
+    # factors from the whole latent and from two halves cut in two ways.
+    assert metrics.probe.value_counts().to_dict() == {
+        "linear": 6, "linear_10%": 6, "linear_50%": 6, "leakage": 10, "attentive": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("variant", "form"),
+    [("hw_ld", "released"), ("fwm_hw_ld", "released"), ("no_ema", "released"),
+     ("kinematic_anneal", "released"), ("sigreg_no_ema", "released")],
+)
+def test_a_shared_run_is_the_same_to_the_last_bit(variant, form, smoke_sets):
+    own = study.resolve(variant, form, "smoke", 1)
+    shared = study.canonical(own)
+    assert config_hash(own) != config_hash(shared)
+    encoders = [
+        study.pretrained_encoder(c, smoke_sets).state_dict() for c in (own, shared)
+    ]
+    assert all(torch.equal(encoders[0][k], encoders[1][k]) for k in encoders[0])
+    # The described form is another encoder.
+    other = study.pretrained_encoder(study.resolve(variant, "described", "smoke", 1), smoke_sets)
+    assert not all(torch.equal(encoders[0][k], v) for k, v in other.state_dict().items())
+
+
+def test_only_what_is_the_same_is_shared():
+    shared = {
+        (v, f): study.trained_as(v, f)[:2]
+        for v in study.VARIANTS
+        for f in study.FORMS
+        if study.trained_as(v, f)[0] != v
+    }
+    off = {v.name for v in study.VARIANTS.values() if not v.ema}
+    assert shared == {(v, "released"): ("random_init", "released") for v in off} | {
+        ("hw_ld", "released"): ("hw1", "released"),
+        ("fwm_hw_ld", "released"): ("fwm_hw", "released"),
+    }
+    assert study.trained_as("baseline", regime="ucf101") == ("ucf_baseline", "released", None)
+    assert study.trained_as("ucf_baseline", regime="mixed") == ("baseline", "released", None)
+    assert study.trained_as("vclr", regime="stills") == ("vclr", "released", "stills")
+
+
+def test_the_combination_is_crossed_in_full():
+    rows = set(study.NOTEBOOK_RUNS["13"])
+    assert {(study.combined(v, c), f) for v, f in study.FACTORIZED for c in study.CONTRASTS} <= rows
+    assert len(rows) == 1 + 4 * 4 + 3 * 2  # random; the crossing; contrast on either half
+    half = study.resolve("fwm_hw_ld+iic_dynamics", "described").train.terms[-1]
+    assert (half.name, half.weight, half.form) == ("iic", study.CONTRASTS["iic"], "described")
+    assert dict(half.options) == {"channels": "dynamics"}
+
+
+def test_a_run_keeps_its_encoder(smoke_sets, tmp_path, monkeypatch):
+    monkeypatch.setenv("VJEPA_RUNS", str(tmp_path))
+    config = study.resolve("hw_ld", "released", "smoke", 0)
+    with pytest.raises(RunStoreError, match="no finished run"):
+        study.load_encoder(config)
+    table = study.results([config], progress=False)
+    assert set(table.variant) == {"hw_ld"} and set(table.trained_as) == {"hw1 (released)"}
+    kept = study.load_encoder(config).state_dict()
+    fresh = study.pretrained_encoder(config, smoke_sets).state_dict()
+    assert all(torch.equal(kept[k], fresh[k]) for k in kept)

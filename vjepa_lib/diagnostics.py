@@ -245,7 +245,7 @@ def factor_leakage(
     encoder: Encoder,
     clips: ClipSet,
     factors: Sequence[str],
-    form: str = "released",
+    forms: Sequence[str] = ("released",),
     ratio: float = 0.5,
 ) -> pd.DataFrame:
     """How well factors are read, linearly, from each half of the latent.
@@ -258,13 +258,15 @@ def factor_leakage(
     encoder : frozen.
     clips : with splits train, val and test, and the factors as columns of its manifest.
     factors : column names; text and integers are classified, decimals are regressed.
-    form : how the halves are cut: 'released' (shallow against deep levels) or 'described'.
+    forms : how the halves are cut: 'released' (shallow against deep levels), 'described' (every
+        level halved), or both.
     ratio : share of the channels that is appearance.
 
     Returns
     -------
-    DataFrame, a row per factor and half ('appearance', 'dynamics', 'all'): `score`, accuracy in
-    percent or 100 R2 on the test split; `chance`, the score without features.
+    DataFrame, a row per factor, cut and half ('appearance', 'dynamics', and once 'all', whose cut
+    is 'none'): `score`, accuracy in percent or 100 R2 on the test split; `chance`, the score
+    without features.
 
     Raises
     ------
@@ -274,7 +276,10 @@ def factor_leakage(
 
     rows = split_rows(clips)
     features = extract(encoder, clips, levels=True).numpy()
-    parts = {"all": features} | halves_of(features, len(encoder.cfg.levels), form, ratio)
+    parts = {("none", "all"): features}
+    for form in forms:
+        cut = halves_of(features, len(encoder.cfg.levels), form, ratio)
+        parts |= {(form, half): x for half, x in cut.items()}
     out = []
     for factor in factors:
         values = clips.factor(factor).cpu()
@@ -282,12 +287,14 @@ def factor_leakage(
         y = values.numpy() if regress else np.unique(values.numpy(), return_inverse=True)[1]
         if len(np.unique(y[rows["train"]])) < 2:
             raise ConfigError(f"Factor {factor!r} has one value in these clips: choose another.")
-        for part, x in parts.items():
+        for (form, half), x in parts.items():
             if regress:
                 score, chance = 100 * linear_regression(x, y, rows), 0.0
             else:
                 score = 100 * float(linear_scores(x, y, rows).mean())
                 common = np.bincount(y[rows["train"]]).argmax()
                 chance = 100 * float((y[rows["test"]] == common).mean())
-            out.append({"factor": factor, "half": part, "score": score, "chance": chance})
+            out.append(
+                {"factor": factor, "cut": form, "half": half, "score": score, "chance": chance}
+            )
     return pd.DataFrame(out)

@@ -274,9 +274,10 @@ class Trainer:
         whole = self.world.gather if self.shared else (lambda x: x)
         z, zhat, zhat_ctx, views = [], [], [], {}
         with self._autocast():
-            h = whole(self.targets(clips[own]))
+            patches = self.context_encoder.patchify(clips[own])  # once, for all three passes
+            h = whole(self.targets(patches))
             for group, (context, target) in enumerate(masks):
-                tokens = self.context_encoder(clips[own], context[own])
+                tokens = self.context_encoder(patches, context[own])
                 predicted, around = self.predictor(
                     tokens, context[own], target[own], group, with_context=with_context
                 )
@@ -308,7 +309,10 @@ class Trainer:
         return batch
 
     def targets(self, clips: Tensor) -> Tensor:
-        """h [B, N, L * D], every level layer-normed; without gradient unless EMA is off."""
+        """h [B, N, L * D] of clips (or their tubelets), every level layer-normed.
+
+        Without gradient unless EMA is off.
+        """
         encoder = self.target_encoder if self.setup.ema else self.context_encoder
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.setup.ema):
             return layer_norm_levels(encoder(clips), len(self.setup.encoder.levels))

@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vjepa_lib.clips import ClipSet
+from vjepa_lib.diagnostics import factor_leakage
 from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.objectives import halves
+from vjepa_lib.objectives.base import FORMS
 from vjepa_lib.vit import Encoder, EncoderConfig
 
 POOLS = ("mean", "tokens", "halves")
@@ -44,6 +46,8 @@ class ProbeConfig:
     choose_epoch : report the epoch that is best on `val`; otherwise the last, as the study does.
     low_shot : shares of the training labels the linear probe is trained on besides, for example
         (0.01, 0.05, 0.1, 0.5); nested, stratified by class.
+    leakage : (benchmark, factors) pairs: factors read from each half of the latent besides
+        (`diagnostics.factor_leakage`).
     """
 
     linear: str = "logistic"
@@ -59,6 +63,7 @@ class ProbeConfig:
     heads: int = 4
     choose_epoch: bool = True
     low_shot: tuple[float, ...] = ()
+    leakage: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         if self.linear not in ("logistic", "adamw"):
@@ -385,7 +390,8 @@ def evaluate(
     Returns
     -------
     DataFrame, a row per benchmark and probe ('linear', 'attentive', 'attentive_mean',
-    'linear_10%', ..): `top1` in percent, `correct`, `n_test`, `n_train`, `n_val`.
+    'linear_10%', ..): `top1` in percent, `correct`, `n_test`, `n_train`, `n_val`; and a row with
+    probe 'leakage' per factor, cut and half of the latent, with `factor`, `cut`, `half`, `chance`.
     """
     device = next(encoder.parameters()).device
     out = []
@@ -425,6 +431,13 @@ def evaluate(
         if name in cfg.attentive_mean:
             right = attentive_probe(mean, labels, rows, cfg, seed, device)
             add("attentive_mean", right, rows["train"])
+    for name, factors in cfg.leakage:
+        read = factor_leakage(encoder, benchmarks[name], factors, FORMS)
+        read = read.rename(columns={"score": "top1"}).assign(benchmark=name, probe="leakage")
+        rows = split_rows(benchmarks[name])
+        sizes = {f"n_{split}": len(rows[split]) for split in ("test", "train", "val")}
+        read["correct"] = (read.top1 * sizes["n_test"] / 100).round().astype(int)
+        out += read.assign(**sizes).to_dict("records")
     return pd.DataFrame(out)
 
 

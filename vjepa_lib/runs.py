@@ -158,6 +158,9 @@ class RunStore:
             (part / "config.json").write_text(json.dumps(plain(config), indent=1, sort_keys=True))
             metrics.to_csv(part / "metrics.csv", index=False)
             curves.to_csv(part / "curves.csv", index=False)
+            # What training left for keeps, such as the encoder.
+            for kept in sorted(self.partial(config).glob("*.safetensors")):
+                shutil.copy2(kept, part)
             facts = provenance() | {"seconds": round(seconds, 1), "hash": final.name}
             (part / "provenance.json").write_text(json.dumps(facts, indent=1))
             if final.exists():  # half-written by an older version or a broken copy

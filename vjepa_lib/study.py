@@ -14,21 +14,23 @@ from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
+from safetensors.torch import load_file, save_file
 
 from vjepa_lib import runs
 from vjepa_lib.augment import Augmentation
 from vjepa_lib.clips import ClipSet, load_clips
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import ConfigError, RunStoreError
 from vjepa_lib.masking import MaskingConfig
 from vjepa_lib.pretrain import ClipMixture, Schedule, TermSpec, Trainer, TrainSetup, pretrain
 from vjepa_lib.probes import ProbeConfig, evaluate, split_rows, supervised
 from vjepa_lib.provenance import ROOT
 from vjepa_lib.synthetic import BENCHMARKS, PRETRAINING, REGIMES, DataSpec
 from vjepa_lib.synthetic import ensure as render_data
-from vjepa_lib.vit import EncoderConfig, PredictorConfig
+from vjepa_lib.vit import Encoder, EncoderConfig, PredictorConfig
 
 FORMS = ("released", "described")
 HEAD_HIDDEN = 256
+ENCODER_FILE = "encoder.safetensors"
 
 # --- variants ---------------------------------------------------------------------------------
 
@@ -110,6 +112,41 @@ VARIANTS: dict[str, Variant] = {
     )
 }
 
+# --- the combination: factorized dynamics x contrastive learning --------------------------------
+
+# LTC has its published weight. IIC and VCLR get the weight at which their gradient into the context
+# encoder is about as long as LTC's, over the first 200 steps of the baseline (notebook 12 measures
+# it): no benchmark was looked at.
+CONTRASTS = {"ltc": 0.5, "iic": 0.003, "vclr": 0.006}
+HALVES = ("appearance", "dynamics")
+# Rows of the combination, each with the form it is trained in.
+FACTORIZED = (
+    ("baseline", "released"),
+    ("fwm", "described"),
+    ("fwm_hw_ld", "released"),
+    ("fwm_hw_ld", "described"),
+)
+
+
+def combined(base: str, contrast: str, half: str = "") -> str:
+    """Name of a variant with a contrastive term beside its own, on all channels or on one half."""
+    name = contrast if base == "baseline" else f"{base}+{contrast}"
+    return f"{name}_{half}" if half else name
+
+
+def _combination(base: str, contrast: str, half: str = "") -> Variant:
+    options = {"channels": half} if half else {}
+    terms = (*VARIANTS[base].terms, (contrast, CONTRASTS[contrast], options))
+    family = "contrast" if base == "baseline" else "combination"
+    return Variant(combined(base, contrast, half), "mixed", terms, family=family)
+
+
+for _base in dict.fromkeys(v for v, _ in FACTORIZED):
+    for _contrast in CONTRASTS:
+        for _half in ("", *HALVES) if _base == "fwm_hw_ld" else ("",):
+            _row = _combination(_base, _contrast, _half)
+            VARIANTS.setdefault(_row.name, _row)
+
 # What a pretrained encoder is measured against: the encoder as it was initialised, the same encoder
 # trained end to end with labels, and the same with one frame of every clip shown all the time.
 REFERENCES = ("random_init", "supervised", "single_frame")
@@ -157,6 +194,37 @@ def differs(name: str) -> bool:
     return not v.ema or any(_form_matters(t, o) for t, _, o in v.terms)
 
 
+# LD beside HW, as released, is summed without gradient: the same training without it.
+_WITHOUT_LD = {"hw_ld": "hw1", "fwm_hw_ld": "fwm_hw"}
+
+
+def trained_as(
+    variant: str, form: str = "released", regime: str | None = None
+) -> tuple[str, str, str | None]:
+    """The (variant, form, regime) that trains the same evaluated encoder, bit for bit.
+
+    Most stand for themselves. Three kinds share a run, which the tests show by training both:
+    LD beside HW as released; every variant without EMA as released, whose evaluated encoder is
+    the random initialisation; and the baseline named by either regime.
+    """
+    if variant in REFERENCES:
+        return variant, "released", None
+    v = get_variant(variant)
+    regime = regime or v.regime
+    if not differs(variant):
+        form = "released"
+    if not v.ema and form == "released":
+        return "random_init", "released", None
+    if form == "released":
+        variant = _WITHOUT_LD.get(variant, variant)
+    name = variant.removeprefix("ucf_")
+    if regime == "ucf101" and f"ucf_{name}" in VARIANTS:
+        return f"ucf_{name}", form, None
+    if regime != "ucf101" and variant != name:
+        variant = name
+    return variant, form, None if regime == VARIANTS[variant].regime else regime
+
+
 # --- profiles ---------------------------------------------------------------------------------
 
 
@@ -201,6 +269,10 @@ def _tiny(width: int) -> EncoderConfig:
     )
 
 
+LOW_SHOT = (0.01, 0.05, 0.1, 0.5)
+# Read from each half of the latent: an appearance and a motion factor, drawn independently.
+LEAKAGE = (("actions", ("texture", "camera")),)
+
 PROFILES: dict[str, Profile] = {
     p.name: p
     for p in (
@@ -213,7 +285,7 @@ PROFILES: dict[str, Profile] = {
                 log_every=1, probe_every=3,
             ),
             DataSpec(pretrain=24, train=48, val=24, test=48),
-            ProbeConfig(epochs=1),
+            ProbeConfig(epochs=1, low_shot=(0.1, 0.5), leakage=LEAKAGE),
             seeds=(0, 1),
             head_hidden=16,
             sigreg_directions=16,
@@ -221,32 +293,32 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             "mini",
-            _tiny(64),
-            PredictorConfig(64, 2, 4),
+            _tiny(48),
+            PredictorConfig(48, 1, 4),
             Schedule(
-                steps=700, batch=16, lr=2e-3, lr_start=2e-4, warmup=50, momentum=0.998,
-                probe_every=100,
+                steps=280, batch=16, lr=4e-3, lr_start=4e-4, warmup=30, momentum=0.96,
+                probe_every=70,
             ),
-            DataSpec(val=100, test=600),
-            ProbeConfig(),
+            DataSpec(pretrain=2000, train=300, val=100, test=400),
+            ProbeConfig(low_shot=LOW_SHOT, leakage=LEAKAGE),
             seeds=(0, 1),
-            head_hidden=64,
+            head_hidden=48,
             sigreg_directions=64,
         ),
         Profile(
             "small",
-            _tiny(96),
-            PredictorConfig(96, 2, 4),
+            _tiny(64),
+            PredictorConfig(64, 2, 4),
             Schedule(
-                steps=4000, batch=32, lr=2e-3, lr_start=2e-4, warmup=100, momentum=0.998,
-                probe_every=200,
+                steps=600, batch=16, lr=2e-3, lr_start=2e-4, warmup=50, momentum=0.995,
+                probe_every=100,
             ),
-            DataSpec(pretrain=8000, train=1000, val=400, test=2000),
-            ProbeConfig(epochs=20),
+            DataSpec(pretrain=4000, train=600, val=200, test=1000),
+            ProbeConfig(low_shot=LOW_SHOT, leakage=LEAKAGE),
             seeds=(0, 1, 2, 3, 4),
-            head_hidden=128,
-            sigreg_directions=256,
-            supervised_steps=600,
+            head_hidden=64,
+            sigreg_directions=64,
+            supervised_steps=400,
         ),
         Profile(
             "paper",
@@ -374,6 +446,14 @@ def resolve(
     return RunConfig(variant, form, regime, profile, seed, setup, p.data, p.data.key, p.probes, kind)
 
 
+def canonical(config: RunConfig) -> RunConfig:
+    """The run whose results stand for a configuration; mostly itself (`trained_as`)."""
+    variant, form, regime = trained_as(config.variant, config.form, config.regime)
+    if (variant, form) == (config.variant, config.form) and regime in (None, config.regime):
+        return config
+    return resolve(variant, form, config.profile, config.seed, regime)
+
+
 def runs_root() -> Path:
     """Folder of runs: VJEPA_RUNS, or `runs` beside the package."""
     return Path(os.environ.get("VJEPA_RUNS", ROOT / "runs"))
@@ -404,21 +484,57 @@ def clip_sets(spec: DataSpec, jobs: int | None = None, progress: bool = True) ->
 def train_run(
     config: RunConfig, partial: Path | None, device: str = "cpu", progress: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Pretrain and probe one run: (metrics, curves)."""
+    """Pretrain and probe one run: (metrics, curves).
+
+    The evaluated encoder is left in `partial`, from where the store keeps it beside the results.
+    """
     sets = clip_sets(config.data, 1, False)
     if config.kind in ("supervised", "single_frame"):
         return _supervised(config, sets), pd.DataFrame({"step": []})
-    if config.kind == "random_init":
-        encoder, curves = Trainer(config.train, device).evaluated, pd.DataFrame({"step": []})
-    else:
-        data = ClipMixture(
-            {n: sets[n] for n in PRETRAINING}, REGIMES[config.regime]
-        )
-        checkpoint = partial / "checkpoint.pt" if partial else None
-        done = pretrain(config.train, data, device, checkpoint, progress=progress)
-        encoder, curves = done.encoder, done.curves
+    encoder, curves = _pretrain(config, sets, partial, device, progress)
     metrics = evaluate(encoder, {n: sets[n] for n in BENCHMARKS}, config.probes, config.seed)
+    if partial:
+        partial.mkdir(parents=True, exist_ok=True)
+        save_file(encoder.state_dict(), partial / ENCODER_FILE)
     return metrics, curves
+
+
+def _pretrain(
+    config: RunConfig,
+    sets: dict[str, ClipSet],
+    partial: Path | None,
+    device: str,
+    progress: bool,
+) -> tuple[Encoder, pd.DataFrame]:
+    if config.kind == "random_init":
+        return Trainer(config.train, device).evaluated, pd.DataFrame({"step": []})
+    data = ClipMixture({n: sets[n] for n in PRETRAINING}, REGIMES[config.regime])
+    checkpoint = partial / "checkpoint.pt" if partial else None
+    done = pretrain(config.train, data, device, checkpoint, progress=progress)
+    return done.encoder, done.curves
+
+
+def pretrained_encoder(
+    config: RunConfig, sets: dict[str, ClipSet], device: str = "cpu", progress: bool = False
+) -> Encoder:
+    """Train a run's encoder here and now, whatever is stored; it is not probed."""
+    return _pretrain(config, sets, None, device, progress)[0]
+
+
+def load_encoder(config: RunConfig, device: str = "cpu") -> Encoder:
+    """The frozen, evaluated encoder of a finished run.
+
+    Raises
+    ------
+    RunStoreError : the run is not finished, or its encoder was deleted.
+    """
+    run = runs.RunStore(runs_root()).load(canonical(config))
+    path = run.path / ENCODER_FILE
+    if not path.exists():
+        raise RunStoreError(f"The run {run.path} has no {ENCODER_FILE}: delete it and train again.")
+    encoder = Encoder(config.train.encoder)
+    encoder.load_state_dict(load_file(path))
+    return encoder.requires_grad_(False).eval().to(device)
 
 
 def _supervised(config: RunConfig, sets: dict[str, ClipSet]) -> pd.DataFrame:
@@ -448,44 +564,70 @@ def _supervised(config: RunConfig, sets: dict[str, ClipSet]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-# What each notebook trains: (variant, form) pairs, each once per seed.
-_FACTORIAL_RUNS = tuple(
-    (v, f) for v in FACTORIAL.values() for f in (FORMS if differs(v) else FORMS[:1])
+# What each notebook asks for: (variant, form) pairs, or triples with a regime, once per seed.
+def _forms(*names: str) -> tuple[tuple[str, str], ...]:
+    """Every form of some variants."""
+    return tuple((v, f) for v in names for f in (FORMS if differs(v) else FORMS[:1]))
+
+
+_KINEMATIC = tuple(n for n, v in VARIANTS.items() if v.family == "kinematic")
+_COMBINATION = tuple(
+    (v if c == "none" else combined(v, c), f) for v, f in FACTORIZED for c in ("none", *CONTRASTS)
 )
-NOTEBOOK_RUNS: dict[str, tuple[tuple[str, str], ...]] = {
-    "02": tuple(
-        (v, f)
-        for v in (
-            "baseline", "fwm", "ld", "fwm_ld", "fwm_hw_ld", "ac",
-            "ucf_baseline", "ucf_motion_guided", "kinematic_0_1",
-        )
-        for f in (FORMS if differs(v) else FORMS[:1])
+_ON_HALVES = tuple((combined("fwm_hw_ld", c, h), "described") for c in CONTRASTS for h in HALVES)
+# Every encoder of the transfer matrix, by what it was pretrained on.
+TRANSFER = (
+    ("baseline", "released"),
+    ("vclr", "released"),
+    ("fwm_hw_ld", "described"),
+    ("fwm_hw_ld+vclr", "described"),
+)
+_RANDOM = ("random_init", "released")
+NOTEBOOK_RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "02": _forms(
+        "baseline", "fwm", "ld", "fwm_ld", "fwm_hw_ld", "ac",
+        "ucf_baseline", "ucf_motion_guided", "kinematic_0_1",
     ),
     "03": tuple((v, "released") for v in (*REFERENCES, "baseline")),
-    "04": (
-        ("random_init", "released"),
-        ("baseline", "released"),
-        ("ucf_baseline", "released"),
-        ("no_ema", "released"),
-        ("no_ema", "described"),
+    "04": (_RANDOM, *_forms("baseline", "ucf_baseline", "no_ema")),
+    "05": (_RANDOM, *_forms("baseline", "hw", "hw1", "ac_hw", "combo")),
+    "06": (_RANDOM, *_forms("baseline", "ld", "hw_ld", "fwm_ld")),
+    "07": (_RANDOM, *_forms(*FACTORIAL.values())),
+    "08": (
+        _RANDOM,
+        *_forms("baseline", "motion_guided", "amg"),
+        *_forms("ucf_baseline", "ucf_motion_guided", "future_predictive", "motion_future"),
     ),
-    "07": (("random_init", "released"), *_FACTORIAL_RUNS),
+    "09": (_RANDOM, *_forms("baseline", "ac", "ac_hw", "fac")),
+    "10": (_RANDOM, *_forms("baseline", "delta", "combo", "spectral", "ltc")),
+    "11": (
+        _RANDOM,
+        *_forms("ucf_baseline", *_KINEMATIC, "velgate", "hamiltonian", "sigreg", "sigreg_no_ema"),
+    ),
+    "12": (_RANDOM, *_forms("baseline", *CONTRASTS)),
+    "13": (_RANDOM, *_COMBINATION, *_ON_HALVES),
+    "14": (
+        _RANDOM,
+        *((v, f, r) for v, f in TRANSFER for r in REGIMES),
+        *_COMBINATION,
+    ),
 }
 
 
 def runs_for(
     notebooks: Iterable[str], profile: str, seeds: Sequence[int] | None = None
 ) -> list[RunConfig]:
-    """Runs the given notebooks (by number) ask for."""
+    """Runs to train for the given notebooks (by number); all first seeds before all second ones."""
     seeds = tuple(seeds) if seeds else get_profile(profile).seeds
-    pairs = dict.fromkeys(p for n in notebooks for p in NOTEBOOK_RUNS.get(n, ()))
-    return [
-        resolve(v, f, profile, s)
+    asked = dict.fromkeys(p for n in notebooks for p in NOTEBOOK_RUNS.get(n, ()))
+    found = [
+        canonical(resolve(v, f, profile, s, *regime))
         for s in seeds
-        for v, f in pairs
+        for v, f, *regime in asked
         # One seed of a supervised reference is enough: it only shows what a benchmark takes.
         if s == seeds[0] or v not in REFERENCES[1:]
     ]
+    return list(dict.fromkeys(found))
 
 
 def results(
@@ -495,23 +637,31 @@ def results(
     cluster: str | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Metrics of runs, training what is missing first; see `runs.RunStore.frame`."""
+    """Metrics of runs, training what is missing first; see `runs.RunStore.frame`.
+
+    A configuration that shares another's run keeps its own names; column `trained_as` says whose
+    run it is.
+    """
     store = runs.RunStore(runs_root())
-    if store.missing(configs):
+    trained = [canonical(c) for c in configs]
+    if store.missing(trained):
         clip_sets(configs[0].data, jobs, progress)  # once, before the processes start
-    runs.ensure(store, configs, train_run, jobs, device, cluster, progress)
-    return store.frame(configs)
+    runs.ensure(store, trained, train_run, jobs, device, cluster, progress)
+    return pd.concat(
+        [
+            store.frame([run]).assign(**_names(c), trained_as=f"{run.variant} ({run.form})")
+            for c, run in zip(configs, trained, strict=True)
+        ],
+        ignore_index=True,
+    )
+
+
+def _names(config: RunConfig) -> dict[str, object]:
+    return {k: getattr(config, k) for k in ("variant", "form", "regime", "seed")}
 
 
 def curves(configs: Sequence[RunConfig]) -> pd.DataFrame:
-    """Curves of finished runs, with the labels of each run."""
+    """Curves of finished runs, with the labels of each run; a shared run gives its own."""
     store = runs.RunStore(runs_root())
-    parts = []
-    for config in configs:
-        run = store.load(config)
-        parts.append(
-            run.curves.assign(
-                variant=config.variant, form=config.form, regime=config.regime, seed=config.seed
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+    parts = [store.load(canonical(c)).curves.assign(**_names(c)) for c in configs]
+    return pd.concat([p for p in parts if len(p)], ignore_index=True)

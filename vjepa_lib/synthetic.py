@@ -382,6 +382,9 @@ BENCHMARKS = tuple(n for n in DOMAINS if not n.startswith("pre_"))
 REGIMES = {
     "ucf101": {"pre_videos": 1.0},
     "mixed": {"pre_videos": 0.2, "pre_motions": 0.6, "pre_stills": 0.2},
+    # Not in the paper: one domain alone, for the transfer matrix.
+    "motions": {"pre_motions": 1.0},
+    "stills": {"pre_stills": 1.0},
 }
 SPLITS = ("train", "val", "test")
 

@@ -319,7 +319,8 @@ class Encoder(nn.Module):
 
         Parameters
         ----------
-        clip : [B, 3, F, H, W], or [B, 3, 1, H, W] for a still.
+        clip : [B, 3, F, H, W], or [B, 3, 1, H, W] for a still; or what this method returned for
+            all tokens, to pick from.
         index : [B, K] token numbers.
         still : the clip is one frame of an image, for the embedding of `image_patches`.
 
@@ -333,20 +334,28 @@ class Encoder(nn.Module):
         """
         c, g = self.cfg, self.grid
         frames, tubelet = (1, 1) if still else (c.frames, c.tubelet)
+        b, n = len(clip), frames // tubelet * g.h * g.w
+        flat = 3 * tubelet * c.patch**2
+        if clip.ndim == 3 and clip.shape[1:] == (n, flat):
+            return self._pick(clip, index)
         if clip.ndim != 5 or clip.shape[1:] != (3, frames, c.height, c.width_px):
             raise ShapeError(
                 f"The encoder takes clips [B, 3, {frames}, {c.height}, {c.width_px}], "
                 f"not {list(clip.shape)}: resample the clip or change the encoder's geometry."
             )
-        b, n = len(clip), frames // tubelet * g.h * g.w
         x = clip.reshape(b, 3, -1, tubelet, g.h, c.patch, g.w, c.patch)
         # Channel, frame, row, column: the order of a Conv3d kernel, so official weights reshape.
-        x = x.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(b * n, -1)
+        return self._pick(x.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(b, n, flat), index)
+
+    @staticmethod
+    def _pick(patches: Tensor, index: Tensor | None) -> Tensor:
+        """Tubelets [B, N, P] at the token numbers [B, K], or all."""
         if index is None:
-            return x.view(b, n, -1)
+            return patches
+        b, n, _ = patches.shape
         check_index(index, b, n, "index")
         rows = index + n * torch.arange(b, device=index.device)[:, None]
-        return x.index_select(0, rows.flatten()).view(*index.shape, -1)
+        return patches.flatten(0, 1).index_select(0, rows.flatten()).view(*index.shape, -1)
 
     def forward(
         self,
@@ -360,7 +369,7 @@ class Encoder(nn.Module):
         Parameters
         ----------
         clip : [B, 3, F, H, W] float, normalised; [B, 3, 1, H, W] for an image with
-            `image_patches`.
+            `image_patches`; or tubelets already cut by `patchify`, [B, N, P].
         index : [B, K] token numbers to keep (the context), or None for all N.
         levels : return every level (training) or the last alone (evaluation).
         modality : 'video' or 'image'.

@@ -23,6 +23,7 @@ from vjepa_lib.objectives.base import (
     register,
 )
 from vjepa_lib.objectives.batch import LatentBatch
+from vjepa_lib.objectives.views import moves
 
 
 def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
@@ -116,7 +117,8 @@ class InterIntraContrast(_Contrast):
     clip's frame differences. Each is once the anchor and once the positive. Inter negatives are
     the other clips' positives; the intra negative is the clip with its frames shuffled or one
     frame repeated. Views are encoded at the same context positions, so that only their content
-    tells them apart.
+    tells them apart. Clips without motion (images repeated over time) take no part: their
+    residual view is empty, and with their time broken they are what they were.
 
     Parameters
     ----------
@@ -156,11 +158,17 @@ class InterIntraContrast(_Contrast):
                 f"The iic term needs the encoded views {', '.join(missing)}: put them in "
                 f"LatentBatch.views."
             )
-        clip = self._project(batch.z[-1].mean(1), batch)  # [B, d]
-        residual = self._project(batch.views["residual"], batch)
+        pooled = batch.z[-1].mean(1)
+        rows = torch.arange(len(pooled), device=pooled.device)
+        if batch.clip is not None:
+            rows = rows[moves(batch.clip)]
+        if len(rows) < 2:  # nothing to tell apart
+            return 0.0 * pooled.sum()
+        clip = self._project(pooled[rows], batch)  # [B, d]
+        residual = self._project(batch.views["residual"][rows], batch)
         broken = None
         if self.intra != "none":
-            broken = self._project(batch.views[self.intra], batch)[:, None]
+            broken = self._project(batch.views[self.intra][rows], batch)[:, None]
         both = []
         for anchor, positive in ((clip, residual), (residual, clip)):
             negatives = _others_in_batch(positive)  # [B, B - 1, d]

@@ -7,6 +7,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+LEAST_MOTION = 0.05  # mean absolute frame difference, in units of the normalised clip
+
+
+def moves(clip: Tensor) -> Tensor:
+    """Which clips show any motion, bool [B].
+
+    An image repeated over time has no frame differences but those of its coding; its residual
+    view says nothing, and breaking its time changes nothing.
+    """
+    return clip.diff(dim=2).abs().mean((1, 2, 3, 4)) > LEAST_MOTION
+
 
 def residual(clip: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Frame differences, the second view of IIC, last one twice (arXiv 2008.02531, section 3)."""
