@@ -33,9 +33,13 @@ class Session:
     device: str
     out: Gallery
 
-    def configs(self, pairs: Iterable[tuple[str, str]]) -> list[study.RunConfig]:
-        """Runs of (variant, form) pairs over the session's seeds."""
-        return [study.resolve(v, f, self.profile.name, s) for s in self.seeds for v, f in pairs]
+    def configs(self, asked: Iterable[tuple[str, ...]]) -> list[study.RunConfig]:
+        """Runs of (variant, form) pairs, or triples with a regime, over the session's seeds."""
+        return [
+            study.resolve(v, f, self.profile.name, s, *regime)
+            for s in self.seeds
+            for v, f, *regime in asked
+        ]
 
     def results(self, configs: Sequence[study.RunConfig]) -> pd.DataFrame:
         """Metrics of runs; finished ones are read, missing ones are trained."""
@@ -43,7 +47,7 @@ class Session:
 
     def hashes(self, configs: Sequence[study.RunConfig]) -> list[str]:
         """Addresses of runs, for the provenance of a figure."""
-        return [config_hash(c) for c in configs]
+        return [config_hash(study.canonical(c)) for c in configs]
 
     def clips(self):
         """The embedded domains, decoded."""
