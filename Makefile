@@ -31,7 +31,7 @@ help:
 	@echo "make reproduce  every table and figure, and the report page figures/index.html"
 	@echo "make test       the whole test suite, notebooks included"
 	@echo "make lab        JupyterLab on the notebooks"
-	@echo "make verify     retrain a random finished run and compare"
+	@echo "make verify     retrain a finished and two recorded runs, chosen at random, and compare"
 	@echo "make bench      speed, as ratios"
 	@echo "make clean      remove figures and build files; runs and data stay"
 	@echo "Variables: PROFILE=$(PROFILE) JOBS=$(JOBS) DEVICE=$(DEVICE) ONLY=$(ONLY) SEEDS=$(SEEDS)"
