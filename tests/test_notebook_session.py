@@ -1,8 +1,13 @@
 """What notebooks begin with: settings from parameters and environment, errors in one sentence."""
 
+import re
+import subprocess
+import sys
+
+import nbformat
 import pytest
 
-from vjepa_lib import notebook, study
+from vjepa_lib import notebook, reproduce, study
 from vjepa_lib.errors import ConfigError
 
 
@@ -42,13 +47,42 @@ def test_an_unknown_profile_is_told():
         notebook.setup("07_example", "huge")
 
 
-def test_errors_of_users_are_one_line_and_ours_keep_their_traceback():
-    shell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell.instance()
-    notebook.setup("07_example", "smoke")
-    assert shell.custom_exceptions
-    lines = notebook._one_sentence(shell, ConfigError, ConfigError("say this"), None)
-    assert lines == ["ConfigError: say this"]
-    type(shell).clear_instance()
+def book_of(path, code):
+    """A notebook of one cell, after the set-up that every notebook has."""
+    first = "from vjepa_lib import notebook\nnb = notebook.setup('07_example', 'smoke')"
+    cells = [nbformat.v4.new_code_cell(source) for source in (first, code)]
+    book = nbformat.v4.new_notebook(cells=cells)
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(book, path)
+    return path
+
+
+USERS = "from vjepa_lib import study\nstudy.resolve('fwmhwld')"
+
+
+def test_papermill_reports_the_sentence_of_a_users_error(tmp_path):
+    book = book_of(tmp_path / "07_users.ipynb", USERS)
+    (tmp_path / "built").mkdir()
+    said = reproduce.execute(book, tmp_path / "built", tmp_path, {})
+    assert said.startswith("07_users: ConfigError: Unknown variant 'fwmhwld': choose one of")
+    shown = nbformat.read(tmp_path / "built" / book.name, as_version=4).cells[-1].outputs[-1]
+    assert len(shown.traceback) == 1 and shown.traceback[0].startswith("ConfigError: Unknown")
+
+
+def test_an_error_of_ours_keeps_its_traceback(tmp_path):
+    book = book_of(tmp_path / "07_ours.ipynb", "def half(x):\n    return x / 0\nhalf(1)")
+    (tmp_path / "built").mkdir()
+    assert "ZeroDivisionError" in reproduce.execute(book, tmp_path / "built", tmp_path, {})
+    shown = nbformat.read(tmp_path / "built" / book.name, as_version=4).cells[-1].outputs[-1]
+    assert "return x / " in re.sub(r"\x1b\[[0-9;]*m", "", "".join(shown.traceback))
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(USERS, "1 failed, 1 passed"), ("1 + 1", "2 passed")])
+def test_nbval_fails_a_cell_with_a_users_error(tmp_path, code, outcome):
+    book = book_of(tmp_path / "07_users.ipynb", code)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", str(book)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert outcome in done.stdout, done.stdout[-2000:]
 
 
 def test_one_seed_of_a_supervised_reference():

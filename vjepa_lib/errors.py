@@ -10,6 +10,10 @@ class CompanionError(Exception):
     the command line and the notebooks print it without a traceback.
     """
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows instead of a traceback; the error itself goes on as any other."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigError(CompanionError, ValueError):
     """A setting, variant, profile or term name that does not exist or does not fit."""

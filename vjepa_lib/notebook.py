@@ -1,4 +1,4 @@
-"""What every notebook begins with: settings, look of the figures, quiet errors."""
+"""What every notebook begins with: settings, and where its figures go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from vjepa_lib import study
-from vjepa_lib.errors import CompanionError
 from vjepa_lib.figures import Gallery
 from vjepa_lib.provenance import ROOT
 from vjepa_lib.runs import config_hash
@@ -59,10 +58,6 @@ def figures_root() -> Path:
     return Path(os.environ.get("VJEPA_FIGURES", ROOT / "figures"))
 
 
-def _one_sentence(shell, kind, error, traceback, tb_offset=None):
-    return [f"{kind.__name__}: {error}"]
-
-
 def setup(
     name: str,
     profile: str | None = None,
@@ -88,15 +83,6 @@ def setup(
     ------
     ConfigError : unknown profile.
     """
-    try:
-        from IPython import get_ipython
-
-        shell = get_ipython()
-        if shell is not None:
-            # A user's mistake is one sentence; a mistake of ours keeps its traceback.
-            shell.set_custom_exc((CompanionError,), _one_sentence)
-    except ImportError:
-        pass
     torch.set_num_threads(1)
     chosen = study.get_profile(profile or os.environ.get("VJEPA_PROFILE", "mini"))
     if seeds is None and os.environ.get("VJEPA_SEEDS"):

@@ -146,6 +146,28 @@ def _by_run(table: pd.DataFrame) -> Iterable[tuple]:
         yield next(rows.itertuples()), rows
 
 
+def beside(
+    live: pd.DataFrame,
+    asked: Iterable[tuple[str, ...]] | None = None,
+    profile: str = PROFILE,
+    folder: Path = FOLDER,
+) -> dict[str, pd.DataFrame]:
+    """Live results and recorded ones of the same variants, by how they are marked in figures.
+
+    Parameters
+    ----------
+    live : of `study.results`.
+    asked : as in `load`.
+
+    Returns
+    -------
+    {'mini, live': .., 'small, recorded': ..}; the second is absent if nothing is recorded.
+    """
+    found = {f"{live.profile.iloc[0]}, live": live}
+    rows = load(asked, profile, folder)
+    return found if rows.empty else found | {f"{profile}, recorded": rows}
+
+
 # --- checking -----------------------------------------------------------------------------------
 
 
