@@ -120,6 +120,23 @@ def against_best_part(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
+def on_halves(results: pd.DataFrame, base: str = "fwm_hw_ld") -> pd.DataFrame:
+    """Gain of each contrast, on all channels or on one half, over the described base alone.
+
+    Returns
+    -------
+    DataFrame as of `gains`, the name being the variant's.
+    """
+    names = [study.combined(base, c, h) for c in study.CONTRASTS for h in ("", *study.HALVES)]
+    rows = results[
+        (results.probe == "linear")
+        & (results.regime == "mixed")
+        & (results.form == "described")
+        & results.variant.isin([base, *names])
+    ]
+    return gains(rows.assign(name=rows.variant), base)
+
+
 def transfer_matrix(results: pd.DataFrame, probe: str = "linear") -> pd.DataFrame:
     """Pretraining domain x downstream domain.
 

@@ -33,12 +33,16 @@ class Session:
     out: Gallery
 
     def configs(self, asked: Iterable[tuple[str, ...]]) -> list[study.RunConfig]:
-        """Runs of (variant, form) pairs, or triples with a regime, over the session's seeds."""
-        return [
+        """Runs of (variant, form) pairs, or triples with a regime, over the session's seeds.
+
+        Each once, though it be asked for by two names of its regime.
+        """
+        found = [
             study.resolve(v, f, self.profile.name, s, *regime)
             for s in self.seeds
             for v, f, *regime in asked
         ]
+        return list(dict.fromkeys(found))
 
     def results(self, configs: Sequence[study.RunConfig]) -> pd.DataFrame:
         """Metrics of runs; finished ones are read, missing ones are trained."""

@@ -121,8 +121,8 @@ def load(
     if asked is None:
         asked = dict.fromkeys(p for pairs in study.NOTEBOOK_RUNS.values() for p in pairs)
     parts = []
-    for variant, form, *regime in asked:
-        want = study.resolve(variant, form, profile, 0, *regime)
+    wanted = dict.fromkeys(study.resolve(v, f, profile, 0, *regime) for v, f, *regime in asked)
+    for want in wanted:
         have = study.canonical(want)
         rows = found.get((have.variant, have.form, have.regime))
         if rows is None:

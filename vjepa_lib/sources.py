@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vjepa_lib.augment import Augmentation, crop_resize, normalise, random_boxes
 from vjepa_lib.clip_reader import ClipSpec
-from vjepa_lib.clips import ClipDataset, ClipSet, collate
+from vjepa_lib.clips import ClipDataset, ClipSet
 from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.manifests import Manifest
 
@@ -265,14 +266,19 @@ class StreamedClips:
     manifest : with splits and labels.
     spec : frames and size of a clip ('even' sampling for probes).
     workers : loader processes; 0 decodes in this one.
+    skip_broken : a file that cannot be read gives a grey clip and an entry in `skipped` (row ->
+        reason) instead of an error, so that hours of decoding do not end at one file.
     """
 
-    def __init__(self, manifest: Manifest, spec: ClipSpec, workers: int = 4) -> None:
+    def __init__(
+        self, manifest: Manifest, spec: ClipSpec, workers: int = 4, skip_broken: bool = False
+    ) -> None:
         self.manifest = manifest.table
         self.labels = torch.from_numpy(manifest.labels.copy())
         self.label_names = manifest.label_names
         self.workers = workers
-        self._data = ClipDataset(manifest, spec)
+        self.skipped: dict[int, str] = {}
+        self._data = ClipDataset(manifest, spec, skip_broken=skip_broken)
         self._ahead: tuple[int, int, Iterator[dict]] | None = None  # next row, size, loader
 
     def __len__(self) -> int:
@@ -294,12 +300,13 @@ class StreamedClips:
         """
         rows = range(len(self))[index] if isinstance(index, slice) else [int(i) for i in index]
         if isinstance(rows, range) and rows.step == 1 and self.workers:
-            frames = self._next(rows)
+            loaded = self._next(rows)
         else:
-            frames = torch.stack([self._data[row]["frames"] for row in rows])
-        return normalise(frames.to(device))
+            loaded = _stack_or_grey([self._data[row] for row in rows], self._data.spec)
+        self.skipped |= dict(loaded["skipped"])
+        return normalise(loaded["frames"].to(device))
 
-    def _next(self, rows: range) -> Tensor:
+    def _next(self, rows: range) -> dict:
         """Clips of consecutive rows, from the loader that is there already if they follow on."""
         start, size, loader = self._ahead or (-1, 0, None)
         if start != rows.start or len(rows) != min(size, len(self) - start):
@@ -310,9 +317,19 @@ class StreamedClips:
                     batch_size=size,
                     sampler=range(rows.start, len(self)),
                     num_workers=self.workers,
-                    collate_fn=collate,
+                    collate_fn=partial(_stack_or_grey, spec=self._data.spec),
                 )
             )
-        frames = next(loader)["frames"]
+        loaded = next(loader)
         self._ahead = (rows.stop, size, loader) if rows.stop < len(self) else None
-        return frames
+        return loaded
+
+
+def _stack_or_grey(samples: list[dict], spec: ClipSpec) -> dict:
+    """Clips [B, 3, F, H, W], grey where a file could not be read, which is listed."""
+    grey = torch.full((3, spec.frames, *spec.size), 128, dtype=torch.uint8)
+    broken = [s for s in samples if s["frames"] is None]
+    return {
+        "frames": torch.stack([grey if s["frames"] is None else s["frames"] for s in samples]),
+        "skipped": [(s["row"], s["error"]) for s in broken],
+    }
