@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.vit import Encoder, Predictor
+from vjepa_lib.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor
 
 ENCODER_PARTS = ("target_encoder", "ema_encoder", "encoder")
 
@@ -150,6 +150,86 @@ def load_predictor(predictor: Predictor, source: str | Path | Mapping) -> Loaded
     harmless = ("pos_embed", "head_context.")
     unused = _fill(predictor, weights, harmless, version, "predictor", label)
     return Loaded("predictor", version, unused)
+
+
+def open_encoder(
+    source: str | Path, size: int = 224, frames: int = 16, part: str | None = None
+) -> tuple[Encoder, Loaded]:
+    """An encoder of a checkpoint's own geometry, filled with its weights, frozen.
+
+    Parameters
+    ----------
+    source : path of a checkpoint: a file of the `vjepa2` repository, or a file or folder of
+        Hugging Face.
+    size, frames : pixels and frames of the clips it is to read; rotary positions take any.
+    part : as in `load_encoder`.
+
+    Raises
+    ------
+    DataError : the file is missing or broken.
+    ConfigError : the weights are of no geometry that is known here.
+    """
+    parts, label = _open(source)
+    if part is None:
+        part = next((p for p in ENCODER_PARTS if p in parts), "encoder")
+    cfg = _geometry(_pick(parts, part, label), _heads(Path(source)), size, frames, label)
+    encoder = Encoder(cfg)
+    loaded = load_encoder(encoder, {part: parts[part]}, part)
+    return encoder.requires_grad_(False).eval(), loaded
+
+
+# Attention heads do not show in the weights; these are the vjepa2 repository's own models.
+_OFFICIAL_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 22, 1664: 26}
+
+
+def _heads(source: Path) -> int | None:
+    """Attention heads that a Hugging Face folder's config.json gives."""
+    try:
+        config = json.loads(((source if source.is_dir() else source.parent) / "config.json").read_text())
+        return int(config["num_attention_heads"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _geometry(
+    state: Mapping[str, Tensor], heads: int | None, size: int, frames: int, label: str
+) -> EncoderConfig:
+    """The configuration that an encoder's weights have; `heads` None looks it up by width."""
+    kernel, mlp = state.get("patch_embed.proj.weight"), state.get("blocks.0.mlp.fc1.weight")
+    if kernel is None or mlp is None or kernel.ndim != 5:
+        raise ConfigError(
+            f"{_capital(label)} has no 3-D patch embedding and blocks, so its geometry is not known: "
+            "make an Encoder yourself and fill it with load_encoder."
+        )
+    width, _, tubelet, patch, _ = kernel.shape
+    heads = heads or _OFFICIAL_HEADS.get(width)
+    if heads is None:
+        raise ConfigError(
+            f"{_capital(label)} has width {width}, of which no official model is known: make an "
+            "Encoder with the right number of heads and fill it with load_encoder."
+        )
+    depth = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("blocks."))
+    norms = len({k.split(".")[1] for k in state if k.startswith("norms_block.")})
+    common = {
+        "height": size,
+        "width_px": size,
+        "frames": frames,
+        "patch": patch,
+        "tubelet": tubelet,
+        "width": width,
+        "depth": depth,
+        "heads": heads,
+        # Half a channel more: widths such as 48/11 of 1408 must come out whole again.
+        "mlp_ratio": (len(mlp) + 0.5) / width,
+    }
+    if not norms:
+        return EncoderConfig(**common, levels=(depth,), **V_JEPA_2)
+    return EncoderConfig(
+        **common,
+        levels=tuple(_levels(depth, norms)),
+        modality_embedding="video_mod_embed" in state,
+        image_patches="patch_embed_img.proj.weight" in state,
+    )
 
 
 # --- files ------------------------------------------------------------------------------------

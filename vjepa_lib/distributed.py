@@ -8,14 +8,21 @@ gathered, with their gradient, so that a term sees exactly what it sees with one
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import CompanionError, ConfigError
+
+T = TypeVar("T")
+
+
+class ElsewhereError(CompanionError):
+    """The first process failed; it tells why, the others only stop."""
 
 
 class _Gather(torch.autograd.Function):
@@ -68,6 +75,36 @@ class World:
         """Until all processes are here."""
         if self.size > 1:
             dist.barrier()
+
+    def once(self, act: Callable[[], T]) -> T:
+        """What `act` returns on the first process, for all of them; the others do not call it.
+
+        Raises
+        ------
+        CompanionError : the first process's own there, `ElsewhereError` on the others.
+        """
+        if self.size == 1:
+            return act()
+        error, told = None, [None, ""]
+        if self.rank == 0:
+            try:
+                told = [act(), ""]
+            except CompanionError as caught:
+                error, told = caught, [None, str(caught)]
+        dist.broadcast_object_list(told)
+        if error is not None:
+            raise error
+        if told[1]:
+            raise ElsewhereError(told[1])
+        return told[0]
+
+    def same(self, value: str) -> bool:
+        """Whether all processes have the same text."""
+        if self.size == 1:
+            return True
+        values: list[str | None] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return len(set(values)) == 1
 
 
 def spans_processes(batch: int, parts: int, world: World) -> bool:
