@@ -38,7 +38,7 @@ DEVICE = None
 # %%
 import pandas as pd
 
-from vjepa_lib import combination, notebook, plots, recorded, study
+from vjepa_lib import ablation, combination, notebook, plots, recorded, study
 
 nb = notebook.setup("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE)
 asked = dict.fromkeys((*study.NOTEBOOK_RUNS["13"], *study.NOTEBOOK_RUNS["14"]))
@@ -47,11 +47,6 @@ results = nb.results(configs)
 sources = recorded.beside(results, asked)
 runs = nb.hashes(configs)
 last = list(sources)[-1]  # recorded runs where there are some
-
-
-def both(function):
-    """A table of live and of recorded runs, one below the other."""
-    return pd.concat([function(r).assign(source=s) for s, r in sources.items()], ignore_index=True)
 
 # %% [markdown]
 # ## The design, and what each objective is made of
@@ -62,7 +57,7 @@ for base, form in study.FACTORIZED:
     for contrast in ("none", *study.CONTRASTS):
         variant = base if contrast == "none" else study.combined(base, contrast)
         terms = study.resolve(variant, form, nb.profile.name).train.terms
-        design.append({"objective": combination.name(variant, form)} | {t.name: t.weight for t in terms if t.name not in ("jepa", "context")})
+        design.append({"objective": ablation.name(variant, form)} | {t.name: t.weight for t in terms if t.name not in ("jepa", "context")})
 nb.out.table(pd.DataFrame(design), "design", "The crossing: weights of the terms beside JEPA and context loss", digits=3)
 
 # %% [markdown]
@@ -71,8 +66,8 @@ nb.out.table(pd.DataFrame(design), "design", "The crossing: weights of the terms
 # Points gained over the baseline of the same seed. `all` is the mean over the six benchmarks.
 
 # %%
-crossed = both(combination.crossed)
-gains = both(lambda r: combination.gains(combination.crossed(r)))
+crossed = ablation.by_source(sources, combination.crossed)
+gains = ablation.by_source(sources, lambda r: ablation.gains(combination.crossed(r)))
 order = list(dict.fromkeys(crossed.name))
 for source, part in gains.groupby("source", sort=False):
     heat = part.pivot_table(index="name", columns="benchmark", values="effect", sort=False).reindex(order[1:])
@@ -93,7 +88,7 @@ nb.out.table(cells, "cells", "Linear probes of every cell, top-1 (%), mean over 
 # ## Do the two parts work together? Interactions
 
 # %%
-interactions = both(lambda r: combination.interactions(combination.crossed(r)))
+interactions = ablation.by_source(sources, lambda r: combination.interactions(combination.crossed(r)))
 names = {p: f"{b} × {c}" for p, b, c in zip(interactions.pair, interactions.base.map(plots.label), interactions.contrast.map(plots.label))} | {"all": "all six"}
 shown = interactions[interactions.benchmark.isin(["all", *combination.SHIFTED])].assign(variant=lambda t: t.pair)
 nb.out.figure(
@@ -106,7 +101,7 @@ nb.out.table(interactions[["source", "benchmark", "base", "contrast", "simple", 
 # ## Is the whole more than its better part?
 
 # %%
-whole = both(lambda r: combination.against_best_part(combination.crossed(r)))
+whole = ablation.by_source(sources, lambda r: combination.against_best_part(combination.crossed(r)))
 shown = whole[whole.benchmark.isin(["all", *combination.SHIFTED])]
 nb.out.figure(
     plots.intervals(shown, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points", names={"all": "all six"}), "best_part", shown,
@@ -118,10 +113,10 @@ nb.out.table(whole[["source", "benchmark", "name", "best_part", "effect", "low",
 # ## Where the contrast acts: all channels, the appearance half, the dynamics half
 
 # %%
-halves = both(combination.on_halves)
+halves = ablation.by_source(sources, combination.on_halves)
 shown = halves[halves.benchmark.isin(["all", *combination.SHIFTED])]
 nb.out.figure(
-    plots.intervals(shown, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points against FWM-HW-LD (described)", names={"all": "all six"}), "halves", shown,
+    plots.intervals(shown, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points", names={"all": "all six"}), "halves", shown,
     "The contrast on all channels or on one half of the latent, against FWM-HW-LD as described without contrast", runs,
 )
 
@@ -131,9 +126,9 @@ nb.out.figure(
 # Four objectives, each pretrained on one domain alone and on the mixture.
 
 # %%
-transfer = both(combination.transfer_matrix)
+transfer = ablation.by_source(sources, combination.transfer_matrix)
 for source, part in transfer.groupby("source", sort=False):
-    part = part.assign(row=part.name.map(plots.label) + ", " + part.regime)
+    part = part.assign(row=part.name + ", " + part.regime)
     heat = part.pivot_table(index="row", columns="benchmark", values="top1", sort=False)
     nb.out.figure(
         plots.heatmap(heat, centre=None, fmt="{:.0f}", bar_label="top-1 (%)", width=7), f"transfer_{source.split(',')[0]}", part,
@@ -148,14 +143,14 @@ for source, part in transfer.groupby("source", sort=False):
 # away in its dynamics half alone.
 
 # %%
-leak = both(combination.leakage)
+leak = ablation.by_source(sources, combination.leakage)
 pick = ["random_init", "baseline", "fwm (described)", "fwm_hw_ld", "fwm_hw_ld (described)", *(f"fwm_hw_ld+{c} (described)" for c in study.CONTRASTS), *(f"fwm_hw_ld+{c}_dynamics (described)" for c in study.CONTRASTS)]
 shown = leak[leak.name.isin(pick) & (leak.half != "all") & (leak.source == last)]
 nb.out.figure(
     plots.intervals(shown, "top1", rows="name", panel="factor", series="half", names={"appearance": "appearance half", "dynamics": "dynamics half", "texture": "texture (appearance)", "camera": "camera motion"}), "leakage", leak,
     f"Read from the appearance half (filled) and the dynamics half (hollow) of the latent, t intervals over seeds ({last} runs)", runs, recorded="recorded" in last,
 )
-separation = both(lambda r: combination.separation(combination.leakage(r), "texture", "camera"))
+separation = ablation.by_source(sources, lambda r: combination.separation(combination.leakage(r), "texture", "camera"))
 nb.out.table(separation, "separation", "How far the halves specialise: each factor read from its own half minus from the other, points", runs, digits=1)
 
 # %% [markdown]
@@ -164,7 +159,7 @@ nb.out.table(separation, "separation", "How far the halves specialise: each fact
 # %%
 trained = [c for c in configs if c.pretrained and c.variant in ("baseline", "vclr", "fwm_hw_ld", "fwm_hw_ld+vclr") and c.regime == "mixed"]
 curves = study.curves(trained)
-curves["name"] = [combination.name(v, f) for v, f in zip(curves.variant, curves.form)]
+curves["name"] = [ablation.name(v, f) for v, f in zip(curves.variant, curves.form)]
 nb.out.figure(
     plots.curves(curves, ["jepa", "rank_me", "feature_std"], by="name", ylabels={"jepa": "JEPA loss", "rank_me": "RankMe of mean tokens", "feature_std": "feature std"}), "curves",
     curves[["name", "seed", "step", "jepa", "rank_me", "feature_std"]], "Loss and collapse diagnostics over training", nb.hashes(trained),
@@ -181,7 +176,7 @@ for source in sources:
     best = g.sort_values("effect", ascending=False)
     print("  " + ", ".join(f"{v} {e:+.1f}" for v, e in zip(best.name, best.effect)))
     print("  interactions: " + ", ".join(f"{p} {e:+.1f} [{a:+.1f}, {b:+.1f}]" for p, e, a, b in zip(i.pair, i.estimate, i.low, i.high)))
-    print(f"  {((w.low > 0)).sum()} of {len(w)} combinations beat their better part with an interval clear of 0, {((w.high < 0)).sum()} fall short of it: " + ", ".join(f"{p} {e:+.1f}" for p, e in zip(w.name, w.effect)))
+    print(f"  {(w.low > 0).sum()} of {len(w)} combinations beat their better part with an interval clear of 0, {(w.high < 0).sum()} fall short of it: " + ", ".join(f"{p} {e:+.1f}" for p, e in zip(w.name, w.effect)))
     for b in combination.SHIFTED:
         s = whole[(whole.source == source) & (whole.benchmark == b)]
         print(f"  {b}: {(s.low > 0).sum()} above, {(s.high < 0).sum()} below their better part, {((s.low <= 0) & (s.high >= 0)).sum()} undecided")

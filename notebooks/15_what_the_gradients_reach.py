@@ -45,8 +45,10 @@ LOOKS = (0, STEPS // 2, STEPS)
 # ## Every variant, both forms
 
 # %%
+# Of the crossing with contrasts one cell stands for all: they add one more term.
+names = [n for n in study.VARIANTS if "+" not in n] + ["fwm_hw_ld+vclr"]
 reach, moved = [], []
-for name in study.VARIANTS:
+for name in names:
     for form in study.FORMS if study.differs(name) else study.FORMS[:1]:
         r, m = audit.variant_audit(name, form, nb.profile.name, sets, STEPS, LOOKS)
         reach.append(r)

@@ -6,21 +6,22 @@ figure of notebooks 13 and 14 shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from vjepa_lib import statistics, study
+from vjepa_lib.ablation import gains, name, with_mean
+from vjepa_lib.clips import ClipSet
+from vjepa_lib.diagnostics import term_reach
 from vjepa_lib.errors import DataError
+from vjepa_lib.pretrain import ClipMixture, TermSpec, Trainer
+from vjepa_lib.synthetic import PRETRAINING, REGIMES
 
 SHIFTED = {"shift_kinetics": "actions", "shift_hacs": "fine_motion"}
 """Shifted benchmark -> the in-domain benchmark that asks the same kind of question."""
-
-
-def name(variant: str, form: str) -> str:
-    """How a run is called in figures: the form is said where it is 'described'."""
-    return variant if form == "released" else f"{variant} ({form})"
 
 
 def crossed(results: pd.DataFrame, probe: str = "linear") -> pd.DataFrame:
@@ -42,28 +43,6 @@ def crossed(results: pd.DataFrame, probe: str = "linear") -> pd.DataFrame:
             )
     columns = ["base", "contrast", "name", "benchmark", "seed", "top1", "correct", "n_test"]
     return pd.concat(parts, ignore_index=True)[columns]
-
-
-def with_mean(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """A table with the mean over benchmarks added as one more benchmark, 'all'.
-
-    Parameters
-    ----------
-    frame : columns `keys`, `benchmark`, `top1`.
-    """
-    mean = frame.groupby(list(keys), sort=False).top1.mean().reset_index().assign(benchmark="all")
-    return pd.concat([frame, mean], ignore_index=True)
-
-
-def gains(frame: pd.DataFrame, reference: str = "baseline") -> pd.DataFrame:
-    """Each `name` minus the reference of the same seed: `statistics.paired_differences`.
-
-    Parameters
-    ----------
-    frame : columns `name`, `benchmark`, `seed`, `top1`; the mean over benchmarks is added.
-    """
-    table = with_mean(frame, ["name", "seed"])
-    return statistics.paired_differences(table, reference, "top1", "name", by=["benchmark"])
 
 
 def interactions(frame: pd.DataFrame) -> pd.DataFrame:
@@ -135,6 +114,52 @@ def on_halves(results: pd.DataFrame, base: str = "fwm_hw_ld") -> pd.DataFrame:
         & results.variant.isin([base, *names])
     ]
     return gains(rows.assign(name=rows.variant), base)
+
+
+def matched_weights(
+    config: study.RunConfig,
+    sets: Mapping[str, ClipSet],
+    steps: int = 200,
+    every: int = 50,
+    reference: str = "ltc",
+    batches: int = 3,
+) -> pd.DataFrame:
+    """Weights at which contrasts pull the context encoder as hard as a reference contrast does.
+
+    The baseline is trained; the contrasts' gradients are measured on the way and take no part.
+
+    Parameters
+    ----------
+    config : a baseline's run.
+    sets : embedded domains by name.
+    steps, every : steps trained, and how far apart measurements are.
+    reference : contrast whose weight in `study.CONTRASTS` is taken as given.
+    batches : batches a measurement is averaged over.
+
+    Returns
+    -------
+    DataFrame, a row per step and contrast: `norm`, length of the gradient into the context
+    encoder; `relative`, the same in units of the JEPA gradient; `matched`, the weight that makes
+    it as long as the reference's.
+    """
+    silent = tuple(TermSpec(name, 0.0) for name in study.CONTRASTS)
+    setup = replace(config.train, terms=(*config.train.terms, *silent))
+    trainer = Trainer(setup)
+    data = ClipMixture({n: sets[n] for n in PRETRAINING}, REGIMES[config.regime])
+    batch, device = setup.schedule.batch, trainer.device
+    out = []
+    for step in range(steps + 1):
+        if step % every == 0:
+            for k in range(batches):
+                clips = data.batch(steps + 1 + step * batches + k, batch, setup.seed, device)
+                reach = term_reach(trainer, clips)
+                own = reach[(reach.part == "context_encoder") & reach.term.isin(study.CONTRASTS)]
+                out.append(own[["term", "norm", "relative"]].assign(step=step))
+        trainer.train_step(data.batch(step, batch, setup.seed, device))
+    table = pd.concat(out).groupby(["step", "term"], sort=False).mean().reset_index()
+    norm = table[table.term == reference].set_index("step")["norm"]
+    table["matched"] = study.CONTRASTS[reference] * table.step.map(norm) / table["norm"]
+    return table
 
 
 def transfer_matrix(results: pd.DataFrame, probe: str = "linear") -> pd.DataFrame:

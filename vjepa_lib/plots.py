@@ -373,6 +373,7 @@ def curves(
     seed: str = "seed",
     ylabels: Mapping[str, str] | None = None,
     logy: Sequence[str] = (),
+    logx: bool = False,
     references: Mapping[str, Mapping[str, float]] | None = None,
     width: float = PAGE,
     columns: int = 3,
@@ -384,6 +385,7 @@ def curves(
     frame : one row a run and step: `x`, `by`, `seed` and the metrics (NaN where not measured).
     metrics : columns to show, e.g. ('loss', 'rank_me', 'feature_std', 'probe').
     logy : metrics with a logarithmic axis.
+    logx : logarithmic x axis, ticks where there are measurements.
     references : metric -> {name: value}; horizontal lines, e.g. chance or full rank.
 
     The line is the mean over seeds, the band runs from the lowest to the highest seed.
@@ -424,7 +426,13 @@ def curves(
         ax.set_ylabel((ylabels or {}).get(metric, label(metric)))
         ax.grid()
         ax.set_axisbelow(True)
-        ax.xaxis.set_major_locator(_ticks(4))
+        if logx:
+            places = sorted(frame[x].unique())
+            ax.set_xscale("log")
+            ax.set_xticks(places, [f"{v:g}" for v in places])
+            ax.minorticks_off()
+        else:
+            ax.xaxis.set_major_locator(_ticks(4))
     handles = [Line2D([], [], color=colour(n), ls=line(n), label=label(str(n))) for n in order]
     fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
     return fig

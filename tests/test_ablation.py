@@ -1,0 +1,190 @@
+"""Tables of the ablation notebooks, on results made up so that the answer is known."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vjepa_lib import ablation, combination, statistics, study
+from vjepa_lib.errors import DataError
+
+BENCHMARKS = ("actions", "fine_motion", "shift_kinetics", "shift_hacs")
+
+
+def result(variant, form, seed, top1, benchmark, probe="linear", regime="mixed", **more):
+    return {
+        "variant": variant, "form": form, "regime": regime, "seed": seed, "benchmark": benchmark,
+        "probe": probe, "top1": top1, "correct": round(top1), "n_test": 100, "n_train": 40,
+        "profile": "smoke",
+    } | more  # fmt: skip
+
+
+@pytest.fixture
+def crossing():
+    """base +0/2/4/8, contrast +0/1/3/10; VCLR and the described FWM-HW-LD overlap by 5."""
+    rows = []
+    base_gain = dict(zip(study.FACTORIZED, (0, 2, 4, 8), strict=True))
+    contrast_gain = {"none": 0, "ltc": 1, "iic": 3, "vclr": 10}
+    for (b, c), seed, (k, benchmark) in itertools.product(
+        itertools.product(study.FACTORIZED, contrast_gain), (0, 1, 2), enumerate(BENCHMARKS)
+    ):
+        variant = b[0] if c == "none" else study.combined(b[0], c)
+        overlap = 5 if b == ("fwm_hw_ld", "described") and c == "vclr" else 0
+        noise = 0.1 * seed + (0.01 * seed if c == "ltc" else 0)
+        top1 = 20 + 5 * k + base_gain[b] + contrast_gain[c] - overlap + noise
+        rows.append(result(variant, b[1], seed, top1, benchmark))
+    return pd.DataFrame(rows)
+
+
+def test_named_tells_the_forms_apart(crossing):
+    extra = pd.DataFrame([result("baseline", "released", 0, 1.0, "actions", probe="linear_10%")])
+    table = ablation.named(pd.concat([crossing, extra]))
+    assert len(table) == len(crossing)
+    assert {"baseline", "fwm (described)", "fwm_hw_ld", "fwm_hw_ld+iic (described)"} <= set(table.name)
+
+
+def test_gains_are_paired_and_have_a_mean(crossing):
+    gains = ablation.gains(ablation.named(crossing)).set_index(["benchmark", "name"])
+    assert gains.effect["all", "vclr"] == pytest.approx(10)
+    assert gains.effect["shift_hacs", "fwm_hw_ld (described)"] == pytest.approx(8)
+    # The seeds' common scatter cancels.
+    assert gains.high["all", "iic"] - gains.low["all", "iic"] == pytest.approx(0, abs=1e-9)
+    assert (gains.n_seeds == 3).all()
+
+
+def test_seed_means_have_t_intervals(crossing):
+    table = ablation.seed_means(ablation.named(crossing)).set_index(["name", "benchmark"])
+    want = statistics.mean_interval([20.0, 20.1, 20.2])
+    row = table.loc[("baseline", "actions")]
+    assert (row.top1, row.low, row.high) == pytest.approx((want["mean"], want["low"], want["high"]))
+    one = ablation.seed_means(ablation.named(crossing[crossing.seed == 0]))
+    assert one.low.isna().all() and (one.n_seeds == 1).all()
+
+
+def test_shares_weigh_every_term():
+    config = study.resolve("ld", "released", "smoke", 0)
+    steps = config.train.schedule.steps
+    curves = pd.DataFrame(
+        {"step": range(steps), "seed": 0, "variant": "ld", "form": "released", "regime": "mixed",
+         "jepa": 3.0, "ld": 1.0, "context": [np.nan] * (steps // 2 + 1) + [2.0] * (steps - steps // 2 - 1)}
+    )  # fmt: skip
+    shares = ablation.term_shares(curves, config)
+    context = shares[shares.term == "context"].set_index("step").value
+    weight = config.train.schedule.context_lambda((steps - 1) / steps)
+    assert context[0] == 0 and context[steps - 1] == pytest.approx(2 * weight)
+    assert shares[shares.term == "ld"].value.eq(1.0).all()
+    late = ablation.mean_share(shares[shares.term != "context"])
+    assert late.to_dict() == pytest.approx({"jepa": 75.0, "ld": 25.0})
+
+
+def test_sources_stay_apart(crossing):
+    table = ablation.by_source({"a": crossing, "b": crossing[:4]}, lambda r: r[["top1"]])
+    assert table.source.value_counts().to_dict() == {"a": len(crossing), "b": 4}
+    text = ablation.sentence(pd.DataFrame({"name": ["x"], "effect": [1.23], "low": [-1], "high": [2]}))
+    assert text == "x +1.2 [-1.0, +2.0]"
+
+
+# --- the combination ----------------------------------------------------------------------------
+
+
+def test_the_crossing_is_complete(crossing):
+    table = combination.crossed(crossing)
+    assert len(table) == 16 * 3 * 4
+    assert table.groupby(["base", "contrast"]).ngroups == 16
+    assert set(table.base) == {"baseline", "fwm (described)", "fwm_hw_ld", "fwm_hw_ld (described)"}
+
+
+def test_an_overlap_is_a_negative_interaction(crossing):
+    table = combination.interactions(combination.crossed(crossing))
+    found = table[table.benchmark == "all"].set_index("pair").estimate
+    assert found["fwm_hw_ld (described):vclr"] == pytest.approx(-5)
+    assert found.drop("fwm_hw_ld (described):vclr").abs().max() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_whole_is_compared_with_its_better_part(crossing):
+    table = combination.against_best_part(combination.crossed(crossing))
+    all_six = table[table.benchmark == "all"].set_index("name")
+    assert len(all_six) == 9
+    row = all_six.loc["fwm_hw_ld+vclr (described)"]  # 8 + 10 - 5, better part 10
+    assert (row.best_part, row.effect) == ("vclr", pytest.approx(3))
+    row = all_six.loc["fwm_hw_ld+iic (described)"]  # 8 + 3, better part 8
+    assert (row.best_part, row.effect) == ("fwm_hw_ld (described)", pytest.approx(3))
+
+
+def test_contrast_on_halves_is_compared_with_the_base(crossing):
+    rows = [
+        result(f"fwm_hw_ld+vclr_{half}", "described", s, 40.0 + gain, b)
+        for half, gain in (("appearance", 1), ("dynamics", 2))
+        for s in (0, 1)
+        for b in BENCHMARKS
+    ]
+    base = [result("fwm_hw_ld", "described", s, 40.0, b) for s in (0, 1) for b in BENCHMARKS]
+    got = combination.on_halves(pd.DataFrame(rows + base)).set_index(["benchmark", "name"]).effect
+    assert got["all", "fwm_hw_ld+vclr_appearance"] == pytest.approx(1)
+    assert got["actions", "fwm_hw_ld+vclr_dynamics"] == pytest.approx(2)
+
+
+def test_transfer_finds_the_baseline_of_every_regime():
+    rows = [
+        result("ucf_baseline", "released", 0, 10.0, "actions", regime="ucf101"),
+        result("baseline", "released", 0, 20.0, "actions"),
+        result("baseline", "released", 1, 22.0, "actions"),
+        result("vclr", "released", 0, 30.0, "actions", regime="stills"),
+    ]
+    got = combination.transfer_matrix(pd.DataFrame(rows)).set_index(["name", "regime"])
+    assert got.top1.to_dict() == {
+        ("baseline", "ucf101"): 10, ("baseline", "mixed"): 21, ("vclr", "stills"): 30,
+    }
+    assert got.n_seeds["baseline", "mixed"] == 2
+
+
+def leak_rows(variant, form, cut, scores):
+    return [
+        result(variant, form, seed, score + seed, "actions", "leakage", factor=f, half=h, cut=c, chance=25.0)
+        for (f, h), score in scores.items()
+        for seed in (0, 1)
+        for c in ((cut,) if h != "all" else ("none",))
+    ]
+
+
+def test_leakage_uses_the_cut_of_the_form():
+    scores = {("texture", "appearance"): 90, ("texture", "dynamics"): 50,
+              ("camera", "appearance"): 30, ("camera", "dynamics"): 80, ("camera", "all"): 85}  # fmt: skip
+    wrong = {k: 1 for k in scores}
+    table = pd.DataFrame(
+        leak_rows("fwm", "described", "described", scores)
+        + leak_rows("fwm", "described", "released", {k: v for k, v in wrong.items() if k[1] != "all"})
+        + leak_rows("baseline", "released", "described", wrong)
+    )
+    leak = combination.leakage(table)
+    got = leak[leak.name == "fwm (described)"].set_index(["factor", "half"]).top1
+    assert got.to_dict() == {k: v + 0.5 for k, v in scores.items()}
+    split = combination.separation(leak, "texture", "camera").set_index("name")
+    assert split.loc["fwm (described)"].to_dict() == {"appearance": 40, "motion": 50, "separation": 45}
+    assert split.separation["baseline"] == 0
+    with pytest.raises(DataError, match="colour"):
+        combination.separation(leak, "texture", "colour")
+
+
+def test_low_shot_reads_the_share_from_the_probe():
+    rows = [result("baseline", "released", 0, t, "actions", p) for p, t in
+            (("linear", 60.0), ("linear_1%", 20.0), ("linear_50%", 55.0), ("attentive", 99.0))]  # fmt: skip
+    got = combination.low_shot(pd.DataFrame(rows))
+    assert got.share.tolist() == [1, 50, 100] and got.top1.tolist() == [20, 55, 60]
+
+
+def test_shift_pairs_in_domain_and_outside(crossing):
+    table = combination.shift(ablation.named(crossing)).set_index(["name", "benchmark"])
+    row = table.loc[("baseline", "shift_hacs")]  # fine_motion 25, shift_hacs 35, seeds +0, .1, .2
+    assert (row.inside, row.outside) == pytest.approx((25.1, 35.1))
+    assert row.kept == pytest.approx(100 * 35.1 / 25.1)
+
+
+def test_matched_weights_pull_alike(smoke_sets):
+    config = study.resolve("baseline", "released", "smoke", 0)
+    table = combination.matched_weights(config, smoke_sets, steps=2, every=2, batches=1)
+    assert set(table.term) == set(study.CONTRASTS) and set(table.step) == {0, 2}
+    pull = (table.matched * table["norm"]).groupby(table.step)
+    assert (pull.max() / pull.min()).tolist() == pytest.approx([1, 1])
+    assert table[table.term == "ltc"].matched.tolist() == pytest.approx([study.CONTRASTS["ltc"]] * 2)

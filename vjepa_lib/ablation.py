@@ -1,0 +1,135 @@
+"""Tables behind the ablation notebooks: results against a baseline, live and recorded alike.
+
+Every function takes results in the columns of `study.results` and returns what a figure shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from vjepa_lib import statistics, study
+
+
+def name(variant: str, form: str) -> str:
+    """How a run is called in figures: the form is said where it is 'described'."""
+    return variant if form == "released" else f"{variant} ({form})"
+
+
+def named(results: pd.DataFrame, probe: str | None = "linear") -> pd.DataFrame:
+    """Results of one probe (None for all) with a column `name`."""
+    rows = results if probe is None else results[results.probe == probe]
+    return rows.assign(name=[name(v, f) for v, f in zip(rows.variant, rows.form, strict=True)])
+
+
+def with_mean(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """A table with the mean over benchmarks added as one more benchmark, 'all'.
+
+    Parameters
+    ----------
+    frame : columns `keys`, `benchmark`, `top1`.
+    """
+    mean = frame.groupby(list(keys), sort=False).top1.mean().reset_index().assign(benchmark="all")
+    return pd.concat([frame, mean], ignore_index=True)
+
+
+def seed_means(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean over seeds with its t interval, a row per `name` and benchmark.
+
+    Parameters
+    ----------
+    frame : of `named`.
+
+    Returns
+    -------
+    DataFrame: `name`, `benchmark`, `top1`, `low`, `high` (NaN with one seed), `n_seeds`.
+    """
+    out = []
+    for (title, benchmark), part in frame.groupby(["name", "benchmark"], sort=False):
+        found = statistics.mean_interval(part.top1)
+        out.append(
+            {"name": title, "benchmark": benchmark, "top1": found["mean"]}
+            | {"low": found["low"], "high": found["high"], "n_seeds": found["n"]}
+        )
+    return pd.DataFrame(out)
+
+
+def gains(frame: pd.DataFrame, reference: str = "baseline") -> pd.DataFrame:
+    """Each `name` minus the reference of the same seed: `statistics.paired_differences`.
+
+    Parameters
+    ----------
+    frame : columns `name`, `benchmark`, `seed`, `top1`; the mean over benchmarks, 'all', is added.
+    """
+    table = with_mean(frame, ["name", "seed"])
+    return statistics.paired_differences(table, reference, "top1", "name", by=["benchmark"])
+
+
+def by_source(sources: Mapping[str, pd.DataFrame], function) -> pd.DataFrame:
+    """One table of a function of live and of recorded results, told apart by column `source`.
+
+    Parameters
+    ----------
+    sources : of `recorded.beside`.
+    function : results -> DataFrame.
+    """
+    parts = [function(results).assign(source=source) for source, results in sources.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def term_shares(curves: pd.DataFrame, config: study.RunConfig) -> pd.DataFrame:
+    """What each term adds to the loss over training, for `plots.shares`.
+
+    Parameters
+    ----------
+    curves : of `study.curves`; the rows of `config`'s variant, form and regime are taken.
+    config : whose weights are used.
+
+    Returns
+    -------
+    DataFrame, a row per step, seed and term: `step`, `seed`, `term`, `value` (weighted).
+    """
+    own = curves[
+        (curves.variant == config.variant)
+        & (curves.form == config.form)
+        & (curves.regime == config.regime)
+    ]
+    schedule = config.train.schedule
+    parts = []
+    for term in config.train.terms:
+        if term.name not in own:
+            continue
+        weight = term.weight
+        if term.name == "context":
+            weight = own.step.map(lambda s: schedule.context_lambda(s / max(schedule.steps, 1)))
+        value = own[term.name].fillna(0.0) * weight
+        parts.append(own[["step", "seed"]].assign(term=term.name, value=value))
+    return pd.concat(parts, ignore_index=True)
+
+
+def mean_share(shares: pd.DataFrame, after: float = 0.5) -> pd.Series:
+    """Share of each term in the sum of absolute values, in percent, late in the training.
+
+    Parameters
+    ----------
+    shares : of `term_shares`.
+    after : part of the training that is left out.
+    """
+    late = shares[shares.step >= after * shares.step.max()]
+    total = late.groupby("term", sort=False).value.apply(lambda v: v.abs().mean())
+    return 100 * total / total.sum()
+
+
+def clear(table: pd.DataFrame) -> pd.Series:
+    """Whether an interval leaves out 0."""
+    return (table.low > 0) | (table.high < 0)
+
+
+def sentence(table: pd.DataFrame, digits: int = 1) -> str:
+    """'name +1.2 [+0.3, +2.1], ...' of a table with `name`, `effect`, `low`, `high`."""
+    d = digits
+    return ", ".join(
+        f"{r.name_} {r.effect:+.{d}f} [{r.low:+.{d}f}, {r.high:+.{d}f}]"
+        for r in table.rename(columns={"name": "name_"}).itertuples()
+    )
