@@ -38,14 +38,15 @@ import inspect
 import pandas as pd
 from IPython.display import Code
 
-from vjepa_lib import diagnostics, notebook, plots, statistics, study
+from vjepa_lib import ablation, diagnostics, notebook, plots, recorded, study
 from vjepa_lib.pretrain import Trainer
 
 nb = notebook.setup("04_baseline_and_collapse", PROFILE, SEEDS, JOBS, DEVICE)
 pairs = study.NOTEBOOK_RUNS["04"]
 configs = nb.configs(pairs)
 results = nb.results(configs)
-results["name"] = results.variant + results.form.map({"released": "", "described": " (described)"})
+sources = {s: ablation.named(r) for s, r in recorded.beside(results, pairs).items()}
+runs = nb.hashes(configs)
 
 # %% [markdown]
 # ## The training step, as it runs
@@ -65,8 +66,7 @@ Code(inspect.getsource(Trainer.train_step), language="python")
 # %%
 trained = [c for c in configs if c.pretrained]
 curves = study.curves(trained)
-curves["name"] = curves.variant + curves.form.map({"released": "", "described": " (described)"})
-full = float(nb.profile.encoder.width)
+curves["name"] = [ablation.name(v, f) for v, f in zip(curves.variant, curves.form)]
 fig = plots.curves(
     curves, ["jepa", "rank_me", "feature_std"], by="name",
     ylabels={"jepa": "JEPA loss", "rank_me": "RankMe of mean tokens", "feature_std": "feature std"},
@@ -77,34 +77,24 @@ nb.out.figure(fig, "curves", curves[["name", "seed", "step", "jepa", "rank_me", 
 # ## What the loss is made of
 
 # %%
-one = curves[curves.variant == "baseline"]
-weight = one.step.map(lambda s: nb.profile.schedule.context_lambda(s / nb.profile.schedule.steps))
-parts = pd.concat([
-    pd.DataFrame({"step": one.step, "term": "jepa", "value": one.jepa}),
-    pd.DataFrame({"step": one.step, "term": "context", "value": (one.get("context", 0.0) * weight)}),
-]).fillna(0.0)
+parts = ablation.term_shares(curves, study.resolve("baseline", "released", nb.profile.name))
 nb.out.figure(plots.shares(parts), "shares", parts, "The baseline's loss and each term's share: the context loss enters in the second half", nb.hashes([c for c in trained if c.variant == "baseline"]))
 
 # %% [markdown]
 # ## What can be read from the encoders
 
 # %%
-linear = results[results.probe == "linear"]
-rows = []
-for (name, benchmark), part in linear.groupby(["name", "benchmark"], sort=False):
-    low, high = statistics.proportion_interval(part.correct.sum(), part.n_test.sum())
-    rows.append({"name": name, "variant": name, "benchmark": benchmark, "top1": part.top1.mean(), "low": 100 * float(low), "high": 100 * float(high), "seeds": len(part)})
-table = pd.DataFrame(rows)
-fig = plots.intervals(table, "top1", panel="benchmark")
-nb.out.figure(fig, "linear", table, "Linear probes on the mean token; 95 % Wilson intervals over test clips, seeds pooled", nb.hashes(configs))
-nb.out.table(table.pivot(index="name", columns="benchmark", values="top1").reset_index(), "linear_table", "Linear probes, top-1 (%), mean over seeds", nb.hashes(configs), digits=1)
+table = ablation.by_source(sources, ablation.seed_means)
+fig = plots.intervals(table, "top1", rows="name", panel="benchmark", series="source")
+nb.out.figure(fig, "linear", table, "Linear probes on the mean token, means and t intervals over seeds; filled: live, hollow: recorded", runs)
+nb.out.table(table.pivot_table(index=["source", "name"], columns="benchmark", values="top1", sort=False).reset_index(), "linear_table", "Linear probes, top-1 (%), mean over seeds", runs, digits=1)
 
 # %% [markdown]
 # ## Seed by seed: the baseline against its own initialisation
 
 # %%
-diff = statistics.paired_differences(linear[linear.variant.isin(["random_init", "baseline"])], "random_init", "top1", by=["benchmark"])
-nb.out.table(diff[["benchmark", "effect", "low", "high", "n_seeds"]], "gain", "Baseline minus random initialisation, points, t intervals over seeds", nb.hashes(configs))
+gain = ablation.by_source(sources, lambda r: ablation.gains(r[r.name.isin(["random_init", "baseline"])], "random_init"))
+nb.out.table(gain[["source", "benchmark", "effect", "low", "high", "n_seeds"]], "gain", "Baseline minus random initialisation, points, t intervals over seeds", runs)
 
 # %% [markdown]
 # ## EMA off: what is evaluated never moved
@@ -133,11 +123,9 @@ nb.out.table(checks, "evaluated", "Is the evaluated encoder the trained one? Aft
 # ## What we found
 
 # %%
-mean = table.pivot(index="name", columns="benchmark", values="top1")
-gain = mean.loc["baseline"] - mean.loc["random_init"]
-print("baseline minus random init, points: " + ", ".join(f"{b} {g:+.1f}" for b, g in gain.items()))
+for source, part in gain.groupby("source", sort=False):
+    print(f"{source}, {int(part.n_seeds.min())} seeds, baseline minus random init, points: " + ", ".join(f"{r.benchmark} {r.effect:+.1f} [{r.low:+.1f}, {r.high:+.1f}]" for r in part.itertuples()))
 last = curves.dropna(subset=["rank_me"]).groupby("name").rank_me.last()
 print("RankMe at the end: " + ", ".join(f"{n} {v:.1f}" for n, v in last.items()))
-same = linear[linear.name == "no_ema"].set_index(["seed", "benchmark"]).correct
-init = linear[linear.name == "random_init"].set_index(["seed", "benchmark"]).correct
-print(f"EMA off as released gives the random initialisation's result in {(same == init.loc[same.index]).sum()} of {len(same)} readings")
+for row in checks.itertuples(index=False):
+    print(f"{row.variant} ({row.form}): {row[3]} of {row[4]} parameters of the evaluated encoder unmoved after 5 steps")

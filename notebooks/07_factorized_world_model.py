@@ -42,15 +42,17 @@ import inspect
 import pandas as pd
 from IPython.display import Code
 
-from vjepa_lib import diagnostics, notebook, plots, statistics, study
+from vjepa_lib import ablation, diagnostics, notebook, plots, recorded, study
 from vjepa_lib.objectives.factorized import FwmOrth, FwmStatic
 from vjepa_lib.objectives.latent_dynamics import LatentDynamics
 from vjepa_lib.synthetic import BENCHMARKS
 
 nb = notebook.setup("07_factorized_world_model", PROFILE, SEEDS, JOBS, DEVICE)
-configs = nb.configs(study.NOTEBOOK_RUNS["07"])
+asked = study.NOTEBOOK_RUNS["07"]
+configs = nb.configs(asked)
 results = nb.results(configs)
-linear = results[results.probe == "linear"]
+sources = {s: ablation.named(r) for s, r in recorded.beside(results, asked).items()}
+runs = nb.hashes(configs)
 
 # %% [markdown]
 # ## The terms, as they run
@@ -110,30 +112,30 @@ nb.out.table(reach[["form", "term", "part", "reaches", "norm", "relative", "cosi
 
 # %% [markdown]
 # ## All eight combinations, both forms
+#
+# LD beside HW as released trains what HW trains without it, so `hw_ld` and `fwm_hw_ld` as released
+# share the runs of `hw1` and `fwm_hw` (notebook 15 trains them side by side).
 
 # %%
-table = []
-for (variant, form, benchmark), part in linear.groupby(["variant", "form", "benchmark"], sort=False):
-    low, high = statistics.proportion_interval(part.correct.sum(), part.n_test.sum())
-    spread = statistics.mean_interval(part.top1)
-    table.append({"variant": variant, "form": form, "benchmark": benchmark, "top1": part.top1.mean(), "low": 100 * float(low), "high": 100 * float(high), "low_seeds": spread["low"], "high_seeds": spread["high"], "seeds": len(part)})
-table = pd.DataFrame(table)
-base = {b: {"baseline": table[(table.variant == "baseline") & (table.benchmark == b)].top1.iloc[0]} for b in BENCHMARKS}
-shown = table[table.variant != "baseline"].sort_values("form", ascending=False, kind="stable")
-fig = plots.intervals(shown, "top1", panel="benchmark", series="form", references=base)
-nb.out.figure(fig, "combinations", table, "Linear probes: filled as released, hollow as described, line: baseline; 95 % Wilson intervals over test clips, seeds pooled", nb.hashes(configs))
-wide = table.pivot_table(index=["variant", "form"], columns="benchmark", values="top1", sort=False)
-nb.out.table(wide.reset_index(), "combinations_table", "Linear probes, top-1 (%), mean over seeds", nb.hashes(configs), digits=1)
+cells = ablation.by_source(sources, ablation.seed_means)
+for source, part in cells.groupby("source", sort=False):
+    base = {b: {"baseline": float(rows[rows.name == "baseline"].top1.iloc[0])} for b, rows in part.groupby("benchmark", sort=False)}
+    parts = part[part.name != "baseline"].assign(variant=lambda t: t.name.str.removesuffix(" (described)"), form=lambda t: t.name.str.endswith("(described)").map({True: "described", False: "released"}))
+    fig = plots.intervals(parts.sort_values("form", ascending=False, kind="stable"), "top1", panel="benchmark", series="form", references=base)
+    nb.out.figure(fig, f"combinations_{source.split(',')[0]}", part, f"Linear probes ({source} runs): filled as released, hollow as described, line: baseline; t intervals over seeds", runs, recorded="recorded" in source)
+wide = cells.pivot_table(index=["source", "name"], columns="benchmark", values="top1", sort=False)
+nb.out.table(wide.reset_index(), "combinations_table", "Linear probes, top-1 (%), mean over seeds", runs, digits=1)
 
 # %% [markdown]
 # ## Differences to the baseline, seed by seed
 
 # %%
-paired = linear.assign(run_name=linear.variant + linear.form.map({"released": "", "described": " (described)"}))
-diff = statistics.paired_differences(paired[paired.variant != "random_init"], "baseline", "top1", variant="run_name", by=["benchmark"])
-heat = diff.pivot_table(index="run_name", columns="benchmark", values="effect", sort=False)[list(BENCHMARKS)]
-nb.out.figure(plots.heatmap(heat, bar_label="points against the baseline", width=7), "differences", diff, "Points gained or lost against the baseline of the same seed", nb.hashes(configs))
-nb.out.table(diff[["benchmark", "run_name", "effect", "low", "high", "n_seeds"]], "differences_table", "Differences to the baseline with t intervals over seeds, points", nb.hashes(configs))
+diff = ablation.by_source(sources, lambda r: ablation.gains(r[r.name != "random_init"]))
+for source, part in diff.groupby("source", sort=False):
+    heat = part.pivot_table(index="name", columns="benchmark", values="effect", sort=False)[[*BENCHMARKS, "all"]]
+    clear = part.assign(clear=ablation.clear(part)).pivot_table(index="name", columns="benchmark", values="clear", sort=False)[[*BENCHMARKS, "all"]]
+    nb.out.figure(plots.heatmap(heat, mark=clear.fillna(0).astype(bool), bar_label="points against the baseline", width=7), f"differences_{source.split(',')[0]}", part, f"Points gained or lost against the baseline of the same seed ({source} runs); bold: the t interval over seeds is clear of 0", runs, recorded="recorded" in source)
+nb.out.table(diff[["source", "benchmark", "name", "effect", "low", "high", "n_seeds"]], "differences_table", "Differences to the baseline with t intervals over seeds, points", runs)
 
 # %% [markdown]
 # ## Main effects and interactions
@@ -142,19 +144,11 @@ nb.out.table(diff[["benchmark", "run_name", "effect", "low", "high", "n_seeds"]]
 # cells. `HW` has weight 1 in all its cells (the paper's HW alone has 0.3).
 
 # %%
-cells = pd.DataFrame([(v, *k) for k, v in study.FACTORIAL.items()], columns=["variant", *study.FACTORS])
-effects = []
-for form in study.FORMS:
-    # A variant whose forms do not differ stands in both factorials with the same runs.
-    part = linear[(linear.form == form) | ~linear.variant.map(lambda v: v != "random_init" and study.differs(v))]
-    part = part.merge(cells, on="variant")
-    for benchmark, rows in part.groupby("benchmark", sort=False):
-        effects.append(statistics.factorial_effects(rows, study.FACTORS, "top1").assign(form=form, benchmark=benchmark))
-effects = pd.concat(effects, ignore_index=True)
-for form in study.FORMS:
-    fig = plots.effects(effects[effects.form == form], panel="benchmark", xlabel="points")
-    nb.out.figure(fig, f"effects_{form}", effects[effects.form == form], f"Main effects and interactions, {form} form, 95 % intervals over seeds; filled: clear of 0", nb.hashes(configs))
-nb.out.table(effects[["form", "benchmark", "effect", "estimate", "low", "high", "p_adjusted", "n_seeds"]], "effects_table", "Main effects and interactions in points", nb.hashes(configs))
+effects = pd.concat([ablation.factorial(r, form).assign(source=s, form=form) for s, r in sources.items() for form in study.FORMS], ignore_index=True)
+for (source, form), part in effects.groupby(["source", "form"], sort=False):
+    fig = plots.effects(part, panel="benchmark", xlabel="points", names={"all": "all six"})
+    nb.out.figure(fig, f"effects_{form}_{source.split(',')[0]}", part, f"Main effects and interactions, {form} form ({source} runs), 95 % intervals over seeds; filled: clear of 0", runs, recorded="recorded" in source)
+nb.out.table(effects[["source", "form", "benchmark", "effect", "estimate", "low", "high", "p_adjusted", "n_seeds"]], "effects_table", "Main effects and interactions in points", runs)
 
 # %% [markdown]
 # ## Loss curves and each term's share
@@ -162,32 +156,25 @@ nb.out.table(effects[["form", "benchmark", "effect", "estimate", "low", "high", 
 # %%
 trained = [c for c in configs if c.pretrained]
 curves = study.curves(trained)
-curves["name"] = curves.variant + curves.form.map({"released": "", "described": " (described)"})
+curves["name"] = [ablation.name(v, f) for v, f in zip(curves.variant, curves.form)]
 pick = curves[curves.variant.isin(["baseline", "fwm", "ld", "fwm_ld", "fwm_hw_ld"])]
 nb.out.figure(plots.curves(pick, ["jepa", "rank_me", "feature_std"], by="name", ylabels={"jepa": "JEPA loss", "rank_me": "RankMe of mean tokens", "feature_std": "feature std"}), "curves", pick[["name", "seed", "step", "jepa", "rank_me", "feature_std"]], "Loss and collapse diagnostics over training", nb.hashes(trained))
 
 # %%
-one = curves[(curves.variant == "fwm_hw_ld") & (curves.form == "described")]
-spec = study.resolve("fwm_hw_ld", "described", nb.profile.name, nb.seeds[0]).train
-parts = []
-for term in spec.terms:
-    w = one.step.map(lambda s: spec.schedule.context_lambda(s / spec.schedule.steps)) if term.name == "context" else term.weight
-    if term.name in one:
-        parts.append(pd.DataFrame({"step": one.step, "term": term.name, "value": one[term.name] * w}))
-parts = pd.concat(parts).fillna(0.0)
+parts = ablation.term_shares(curves, study.resolve("fwm_hw_ld", "described", nb.profile.name))
 nb.out.figure(plots.shares(parts), "shares", parts, "FWM-HW-LD as described: the loss and each term's share", nb.hashes([c for c in trained if c.variant == "fwm_hw_ld"]))
 
 # %% [markdown]
 # ## What we found
 
 # %%
-main = effects[effects.order == 1].pivot_table(index=["form", "effect"], columns="benchmark", values="estimate", sort=False)[list(BENCHMARKS)]
-print("main effects, points:")
-print(main.round(1).to_string())
-clear = effects[(effects.low > 0) | (effects.high < 0)]
-print(f"{len(clear)} of {len(effects)} effects have an interval clear of 0, {(clear.order > 1).sum()} of them interactions; {(effects.p_adjusted < 0.05).sum()} survive Holm's correction within their benchmark")
-best = wide.mean(axis=1).drop(("random_init", "released")).sort_values(ascending=False)
-print("mean over benchmarks: " + ", ".join(f"{v} ({f}) {x:.1f}" for (v, f), x in best.items()))
+for (source, form), part in effects.groupby(["source", "form"], sort=False):
+    all_six = part[part.benchmark == "all"]
+    print(f"{source}, {form}, {int(all_six.n_seeds.iloc[0])} seeds, effects on the mean over benchmarks: " + ablation.sentence(all_six.rename(columns={"effect": "name", "estimate": "effect"})))
+    own = part[part.benchmark != "all"]
+    print(f"  {ablation.clear(own).sum()} of {len(own)} effects on single benchmarks have an interval clear of 0, {(ablation.clear(own) & (own.order > 1)).sum()} of them interactions; {(own.p_adjusted < 0.05).sum()} survive Holm's correction within their benchmark")
+for source, part in diff[diff.benchmark == "all"].groupby("source", sort=False):
+    print(f"{source}, against the baseline: {ablation.sentence(part.sort_values('effect', ascending=False))}")
 std = curves.dropna(subset=["feature_std"]).groupby("name", sort=False).feature_std.last()
 print("feature std at the end, 0 is collapse: " + ", ".join(f"{n} {v:.3f}" for n, v in std.items()))
 dead = reach[(reach.term == "ld") & (reach.form == "released") & (reach.part != "target_encoder")]

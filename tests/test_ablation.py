@@ -78,6 +78,25 @@ def test_shares_weigh_every_term():
     assert late.to_dict() == pytest.approx({"jepa": 75.0, "ld": 25.0})
 
 
+def test_factorial_of_each_form_and_of_the_mean():
+    gain = {"fwm": 1, "hw": 2, "ld": 4}
+    rows = []
+    for key, variant in study.FACTORIAL.items():
+        on = dict(zip(study.FACTORS, key, strict=True))
+        for form in study.FORMS if study.differs(variant) else study.FORMS[:1]:
+            # As released, LD does nothing beside HW.
+            dead = form == "released" and on["ld"] and on["hw"]
+            top1 = 50 + sum(gain[f] for f, x in on.items() if x and not (dead and f == "ld"))
+            rows += [result(variant, form, s, top1 + s * 0.1, b) for s in (0, 1) for b in BENCHMARKS[:2]]
+    frame = ablation.named(pd.DataFrame(rows))
+    got = ablation.factorial(frame, "described").set_index(["benchmark", "effect"]).estimate
+    assert got["all"].to_dict() == pytest.approx(
+        {"fwm": 1, "hw": 2, "ld": 4, "fwm:hw": 0, "fwm:ld": 0, "hw:ld": 0, "fwm:hw:ld": 0}
+    )
+    released = ablation.factorial(frame, "released").set_index(["benchmark", "effect"]).estimate
+    assert released["actions", "ld"] == pytest.approx(2) and released["all", "hw:ld"] == pytest.approx(-2)
+
+
 def test_sources_stay_apart(crossing):
     table = ablation.by_source({"a": crossing, "b": crossing[:4]}, lambda r: r[["top1"]])
     assert table.source.value_counts().to_dict() == {"a": len(crossing), "b": 4}

@@ -66,6 +66,35 @@ def gains(frame: pd.DataFrame, reference: str = "baseline") -> pd.DataFrame:
     return statistics.paired_differences(table, reference, "top1", "name", by=["benchmark"])
 
 
+def factorial(frame: pd.DataFrame, form: str) -> pd.DataFrame:
+    """Main effects and interactions of {FWM, HW, LD} in one form, by benchmark and on their mean.
+
+    Parameters
+    ----------
+    frame : of `named`; a variant whose forms do not differ stands in both factorials.
+
+    Returns
+    -------
+    DataFrame of `statistics.factorial_effects` with `benchmark`.
+    """
+    cells = pd.DataFrame(
+        [(variant, *key) for key, variant in study.FACTORIAL.items()],
+        columns=["variant", *study.FACTORS],
+    )
+    own = frame[(frame.form == form) | ~frame.variant.isin(_DIFFERENT)]
+    table = with_mean(own.merge(cells, on="variant"), [*study.FACTORS, "seed"])
+    return pd.concat(
+        [
+            statistics.factorial_effects(rows, study.FACTORS, "top1").assign(benchmark=benchmark)
+            for benchmark, rows in table.groupby("benchmark", sort=False)
+        ],
+        ignore_index=True,
+    )
+
+
+_DIFFERENT = tuple(v for v in study.VARIANTS if study.differs(v))
+
+
 def by_source(sources: Mapping[str, pd.DataFrame], function) -> pd.DataFrame:
     """One table of a function of live and of recorded results, told apart by column `source`.
 

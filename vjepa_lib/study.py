@@ -571,6 +571,9 @@ def _forms(*names: str) -> tuple[tuple[str, str], ...]:
 
 
 _KINEMATIC = tuple(n for n, v in VARIANTS.items() if v.family == "kinematic")
+# All that has a published row.
+_OURS = ("fwm_hw", "hw1", "no_ema", "iic", "vclr")
+_PUBLISHED = tuple(n for n in VARIANTS if n not in _OURS and "+" not in n)
 _COMBINATION = tuple(
     (v if c == "none" else combined(v, c), f) for v, f in FACTORIZED for c in ("none", *CONTRASTS)
 )
@@ -584,10 +587,7 @@ TRANSFER = (
 )
 _RANDOM = ("random_init", "released")
 NOTEBOOK_RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "02": _forms(
-        "baseline", "fwm", "ld", "fwm_ld", "fwm_hw_ld", "ac",
-        "ucf_baseline", "ucf_motion_guided", "kinematic_0_1",
-    ),
+    "02": _forms(*_PUBLISHED),
     "03": tuple((v, "released") for v in (*REFERENCES, "baseline")),
     "04": (_RANDOM, *_forms("baseline", "ucf_baseline", "no_ema")),
     "05": (_RANDOM, *_forms("baseline", "hw", "hw1", "ac_hw", "combo")),
