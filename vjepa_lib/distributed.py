@@ -124,6 +124,27 @@ def spans_processes(batch: int, parts: int, world: World) -> bool:
     )
 
 
+def _meeting_point() -> dict:
+    """Where the processes of one attempt find each other: arguments of `init_process_group`.
+
+    `torchrun` keeps one store over all restarts, in which a new attempt can read the addresses of
+    dead processes and wait for them (pytorch/pytorch issue 135712). On one machine the number of
+    the restart keeps attempts apart; several machines count their restarts each for themselves.
+    """
+    get = os.environ.get
+    if get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return {}
+    if int(get("GROUP_WORLD_SIZE", 1)) > 1 and int(get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0:
+        raise ConfigError(
+            "Restarts on several machines need TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in front of "
+            "torchrun on each of them: set it, or leave --max-restarts out."
+        )
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), size, False)
+    attempt = f"attempt_{get('TORCHELASTIC_RESTART_COUNT', 0)}"
+    return {"store": dist.PrefixStore(attempt, store), "rank": rank, "world_size": size}
+
+
 def start(device: str | torch.device) -> tuple[World, torch.device]:
     """Join the processes that `torchrun` started; alone if it did not.
 
@@ -134,6 +155,10 @@ def start(device: str | torch.device) -> tuple[World, torch.device]:
     Returns
     -------
     (World, device of this process)
+
+    Raises
+    ------
+    ConfigError : `torchrun` may restart several machines, but would not survive it.
     """
     device = torch.device(device)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and dist.is_available():
@@ -141,7 +166,8 @@ def start(device: str | torch.device) -> tuple[World, torch.device]:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
             torch.cuda.set_device(device)
         if not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            backend = "nccl" if device.type == "cuda" else "gloo"
+            dist.init_process_group(backend, **_meeting_point())
     if dist.is_available() and dist.is_initialized():
         return World(dist.get_rank(), dist.get_world_size()), device
     return World(), device

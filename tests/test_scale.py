@@ -1,0 +1,222 @@
+"""More than one process, killed processes, more than one machine: the same results, each once.
+
+The commands are those of docs/paper_protocol.md, on CPUs.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from small_lab import make_lab
+
+from vjepa_lib.paper import load_settings, training_run
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAIN = ["-m", "vjepa_lib.paper", "train", "--variant", "ucf_baseline", "--seed", "3", "--config"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
+PATIENCE = 120  # seconds; a test takes a tenth of it on a free core
+
+
+def environment(**more):
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | more
+
+
+def begin(*arguments, **more):
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def end(process):
+    """Wait for a command; one that hangs is asked to stop, so that torchrun ends its workers."""
+    try:
+        process.stdout_text, process.stderr_text = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.stdout_text, process.stderr_text = process.communicate()
+        pytest.fail(f"still running after {PATIENCE} s: {process.stderr_text[-3000:]}")
+    return process
+
+
+def run(*arguments, **more):
+    return end(begin(*arguments, **more))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    return make_lab(tmp_path_factory.mktemp("lab"), ("ucf101",))
+
+
+@pytest.fixture(scope="module")
+def settings(lab):
+    """Writes a copy of the settings with a run store of its own."""
+
+    def write(store, **schedule):
+        text = lab.read_text().replace('runs = "runs"', f'runs = "{store}"')
+        for key, value in schedule.items():
+            line = next((x for x in text.splitlines() if x.startswith(f"{key} = ")), None)
+            new = f"{key} = {value}"
+            text = text.replace(line, new) if line else text.replace("[schedule]", f"[schedule]\n{new}")
+        path = lab.parent / f"{store}.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def stored(config):
+    """The only finished run of a store."""
+    s = load_settings(config)
+    finished = [p.parent.name for p in s.store.root.glob("*/config.json")]
+    assert finished == [s.store.path(training_run(s, "ucf_baseline", seed=3)).name]
+    assert not list((s.store.root / ".partial").glob("*"))
+    return s.store.read(finished[0])
+
+
+def weights(run):
+    return load_file(run.path / "encoder.safetensors")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(settings):
+    """Twelve steps by one process, in one go."""
+    config = settings("whole", steps=12)
+    done = run(*TRAIN, config)
+    assert done.returncode == 0, done.stderr_text
+    return stored(config)
+
+
+def same_run(one, two):
+    pd.testing.assert_frame_equal(one.curves, two.curves, check_exact=True)
+    a, b = weights(one), weights(two)
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+# --- torchrun ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [4, 1])
+def test_two_processes_of_torchrun_store_one_run_like_one_process(settings, parts):
+    """Parts of the batch dealt out (4), and one part that spans both processes (1)."""
+    curves = {}
+    for name, command in (("alone", []), ("both", [*TORCHRUN, "--nproc-per-node=2"])):
+        config = settings(f"{name}{parts}", accumulate=parts)
+        done = run(*command, *TRAIN, config)
+        assert done.returncode == 0, done.stderr_text
+        assert done.stdout_text.count("ucf_baseline (released), ucf101, seed 3") == 1
+        found = stored(config)
+        curves[name] = found.curves.set_index("step")
+        assert found.metrics.processes[0] == {"alone": 1, "both": 2}[name]
+    names = ["total", "jepa", "context", "grad_norm", "rank_me"]
+    assert len(curves["both"]) == 6 and curves["both"].total.nunique() == 6
+    difference = (curves["both"][names] - curves["alone"][names]).abs().to_numpy()
+    assert np.nanmax(difference) < 1e-5
+
+
+def test_a_mistake_under_torchrun_is_told_once(settings, lab):
+    text = settings("mistake").read_text().replace('ucf101 = "ucf101.csv"', "")
+    config = lab.parent / "mistake.toml"
+    config.write_text(text)
+    done = run(*TORCHRUN, "--nproc-per-node=2", *TRAIN, config)
+    assert done.returncode != 0
+    # Each process reads the settings, so each says so; what only the first one does is told once.
+    assert "regime ucf101 draws from ucf101: give its manifest" in done.stderr_text
+    config = settings("blocked")
+    (lab.parent / "blocked").write_text("a file where the store should be")
+    done = run(*TORCHRUN, "--nproc-per-node=2", *TRAIN, config)
+    assert done.returncode != 0 and done.stderr_text.count("blocked cannot be written") == 1
+
+
+# --- kills ------------------------------------------------------------------------------------
+
+
+def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(settings, uninterrupted):
+    config = settings("killed", steps=12)
+    s = load_settings(config)
+    file = s.store.partial(training_run(s, "ucf_baseline", seed=3)) / "checkpoint.pt"
+    process = subprocess.Popen(
+        [sys.executable, *TRAIN, str(config)], cwd=ROOT, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + PATIENCE
+    while not file.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert file.exists()  # killed in the middle: begun, not finished
+    step = torch.load(file, weights_only=True)["trainer"]["step"]
+    assert 0 < step < 12
+    done = run(*TRAIN, config)
+    assert done.returncode == 0, done.stderr_text
+    same_run(stored(config), uninterrupted)
+
+
+# A worker that is killed once, in the middle of a step of the second process.
+DIES_ONCE = """\
+import os, signal, sys
+from pathlib import Path
+from vjepa_lib import paper
+died, train_step = Path(sys.argv.pop(1)), paper.Trainer.train_step
+
+def dying(self, clips):
+    if self.step == 7 and os.environ["RANK"] == "1" and not died.exists():
+        died.write_text(os.environ["TORCHELASTIC_RESTART_COUNT"])
+        os.kill(os.getpid(), signal.SIGKILL)
+    return train_step(self, clips)
+
+paper.Trainer.train_step = dying
+sys.exit(paper.main(sys.argv[1:]))
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.mark.parametrize("machines", [1, 2])
+def test_a_worker_that_dies_is_started_again_and_nothing_changes(
+    settings, uninterrupted, tmp_path, machines
+):
+    """Two processes, on one machine and (as two agents of torchrun) on two."""
+    config = settings(f"elastic{machines}", steps=12)
+    script = tmp_path / "dies_once.py"
+    script.write_text(DIES_ONCE)
+    job = ["--max-restarts=2", script, tmp_path / "died", *TRAIN[2:], config]
+    if machines == 1:
+        commands = [begin(*TORCHRUN, "--nproc-per-node=2", *job)]
+    else:
+        meet = ["--rdzv-id=test", "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{free_port()}"]
+        command = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", *meet, *job]
+        commands = [begin(*command, TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1") for _ in range(2)]
+    for done in map(end, commands):
+        assert done.returncode == 0, done.stderr_text
+    assert (tmp_path / "died").read_text() == "0"
+    found = stored(config)
+    names = ["total", "jepa", "grad_norm"]
+    difference = (found.curves[names] - uninterrupted.curves[names]).abs().to_numpy()
+    assert len(found.curves) == 12 and np.nanmax(difference) < 1e-5
+    a, b = weights(found), weights(uninterrupted)
+    assert all(torch.allclose(a[k], b[k], atol=1e-5) for k in a)
+
+
+def test_restarts_over_machines_that_would_hang_are_refused(settings):
+    config = settings("refused")
+    meet = ["--rdzv-id=test", "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{free_port()}"]
+    command = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", *meet]
+    commands = [begin(*command, "--max-restarts=1", *TRAIN, config) for _ in range(2)]
+    for done in map(end, commands):
+        assert done.returncode != 0
+        assert "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in front of torchrun" in done.stderr_text
+    assert not (config.parent / "refused").exists()
