@@ -499,6 +499,11 @@ def train_run(
     return metrics, curves
 
 
+def training_clips(config: RunConfig, sets: dict[str, ClipSet]) -> ClipMixture:
+    """Where a run draws its clips from: the pretraining sets, weighted by its regime."""
+    return ClipMixture({n: sets[n] for n in PRETRAINING}, REGIMES[config.regime])
+
+
 def _pretrain(
     config: RunConfig,
     sets: dict[str, ClipSet],
@@ -508,7 +513,7 @@ def _pretrain(
 ) -> tuple[Encoder, pd.DataFrame]:
     if config.kind == "random_init":
         return Trainer(config.train, device).evaluated, pd.DataFrame({"step": []})
-    data = ClipMixture({n: sets[n] for n in PRETRAINING}, REGIMES[config.regime])
+    data = training_clips(config, sets)
     checkpoint = partial / "checkpoint.pt" if partial else None
     done = pretrain(config.train, data, device, checkpoint, progress=progress)
     return done.encoder, done.curves

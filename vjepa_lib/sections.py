@@ -1,0 +1,155 @@
+"""Sections that all ablation notebooks share: training curves, results against the baseline, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from vjepa_lib import ablation, plots, study
+from vjepa_lib.notebook import Session
+
+
+def training(
+    nb: Session,
+    configs: Sequence[study.RunConfig],
+    shares: Sequence[tuple[str, str]],
+    without: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Figures: loss and collapse over training, and each term's share in the loss of some variants.
+
+    Parameters
+    ----------
+    configs : live runs.
+    shares : (variant, form) pairs whose loss is taken apart.
+    without : names that the first figure leaves out.
+
+    Returns
+    -------
+    DataFrame: a row per variant of `shares`, the share of every term late in the training (%).
+    """
+    trained = [c for c in configs if study.canonical(c).pretrained]
+    curves = study.curves(trained)
+    curves["name"] = [ablation.name(v, f) for v, f in zip(curves.variant, curves.form, strict=True)]
+    measured = ["jepa", "rank_me", "feature_std"]
+    shown = curves[~curves.name.isin(without)]
+    nb.out.figure(
+        plots.curves(
+            shown,
+            measured,
+            by="name",
+            ylabels={
+                "jepa": "JEPA loss",
+                "rank_me": "RankMe of mean tokens",
+                "feature_std": "feature std",
+            },
+        ),
+        "curves",
+        shown[["name", "seed", "step", *measured]],
+        "Loss and collapse diagnostics of the evaluated encoder over training; bands: lowest to "
+        "highest seed",
+        nb.hashes(trained),
+    )
+    late = []
+    for variant, form in shares:
+        config = study.resolve(variant, form, nb.profile.name)
+        parts = ablation.term_shares(curves, config)
+        title = ablation.name(variant, form)
+        plain = "".join(ch if ch.isalnum() else "_" for ch in f"{variant}_{form}")
+        nb.out.figure(
+            plots.shares(parts),
+            f"shares_{plain}",
+            parts,
+            f"{plots.label(title)}: the weighted loss and each term's share of it",
+            nb.hashes([c for c in trained if (c.variant, c.form) == (variant, form)]),
+        )
+        late.append({"variant": title} | ablation.mean_share(parts).to_dict())
+    table = pd.DataFrame(late)
+    nb.out.table(
+        table,
+        "shares",
+        "Share of each weighted term in the loss, percent, second half of the training",
+        nb.hashes(trained),
+        digits=1,
+    )
+    return table
+
+
+def results(
+    nb: Session,
+    sources: Mapping[str, pd.DataFrame],
+    runs: Sequence[str],
+    baseline: str = "baseline",
+    suffix: str = "",
+) -> pd.DataFrame:
+    """Figures and tables: linear probes, and differences to the baseline seed by seed.
+
+    Parameters
+    ----------
+    sources : of `recorded.beside`; variants of other regimes than the baseline's are left out.
+    runs : addresses, for the provenance of the figures.
+    suffix : of the artefacts' names, where a notebook has two baselines.
+
+    Returns
+    -------
+    DataFrame of `ablation.gains` with column `source`.
+    """
+    regime = study.get_variant(baseline).regime
+
+    def own(table: pd.DataFrame) -> pd.DataFrame:
+        rows = ablation.named(table)
+        return rows[(rows.regime == regime) | (rows.variant == "random_init")]
+
+    cells = ablation.by_source(sources, lambda r: ablation.seed_means(own(r)))
+    wide = cells.pivot_table(index=["source", "name"], columns="benchmark", values="top1", sort=False)
+    nb.out.table(
+        wide.reset_index(),
+        f"results{suffix}",
+        "Linear probes, top-1 (%), mean over seeds",
+        runs,
+        digits=1,
+    )
+    gains = ablation.by_source(sources, lambda r: ablation.gains(own(r), baseline))
+    nb.out.figure(
+        plots.intervals(
+            gains,
+            "effect",
+            rows="name",
+            panel="benchmark",
+            series="source",
+            zero=True,
+            xlabel="points",
+            names={"all": "all six"},
+        ),
+        f"gains{suffix}",
+        gains,
+        f"Points against {plots.label(baseline)} of the same seed, t intervals over seeds; filled: "
+        "live, hollow: recorded",
+        runs,
+    )
+    nb.out.table(
+        gains[
+            ["source", "benchmark", "name", "effect", "low", "high", "p_adjusted", "n_seeds"]
+        ],
+        f"gains_table{suffix}",
+        f"Differences to {plots.label(baseline)}, points",
+        runs,
+    )
+    return gains
+
+
+def found(gains: pd.DataFrame, baseline: str = "baseline") -> None:
+    """Print what `results` measured: means with intervals, and where an effect is clear of 0."""
+    for source, part in gains.groupby("source", sort=False):
+        everywhere = part[(part.benchmark == "all") & (part.name != "random_init")]
+        print(
+            f"{source}, {int(part.n_seeds.min())} seeds, mean over six benchmarks against "
+            f"{baseline}: {ablation.sentence(everywhere)}"
+        )
+        for name, own in part[part.benchmark != "all"].groupby("name", sort=False):
+            up, down = own[own.low > 0].benchmark, own[own.high < 0].benchmark
+            if name != "random_init":
+                print(
+                    f"  {name}: clear gain on {', '.join(up) or 'none'}; clear loss on "
+                    f"{', '.join(down) or 'none'}"
+                )
