@@ -32,7 +32,16 @@
 # | [02](02_claims_audit.ipynb) | Do the report's twelve claims hold? |
 # | [03](03_data_clips_and_masks.ipynb) | What does the encoder see, and does each benchmark measure the encoder? |
 # | [04](04_baseline_and_collapse.ipynb) | Does the baseline learn, and what does collapse look like? |
+# | [05](05_hard_region_weighting.ipynb) | Does it help to weight the prediction loss towards the tokens predicted worst? |
+# | [06](06_latent_dynamics.ipynb) | What does predicting the change of the target latent bring, and does it train as released? |
 # | [07](07_factorized_world_model.ipynb) | What do FWM, HW and LD do, alone and together, as released and as described? |
+# | [08](08_motion_and_future_masking.ipynb) | Does it help to hide what moves, or to hide the future? |
+# | [09](09_action_conditioned.ipynb) | What does predicting a token's change of colour bring? |
+# | [10](10_delta_spectral_temporal_contrast.ipynb) | Does it help to match the target's change or its temporal spectrum, or to tell a token from its successor? |
+# | [11](11_physics_and_the_frozen_target.ipynb) | What do kinematic, velocity-gated, Hamiltonian and SIGReg objectives do once the trained encoder is evaluated? |
+# | [12](12_contrastive_learning.ipynb) | What do three contrasts bring beside the JEPA loss: LTC, IIC, VCLR? |
+# | [13](13_the_combination.ipynb) | **The research question**: does combining factorized dynamics with contrast bring more than the better part? |
+# | [14](14_cross_domain_transfer.ipynb) | What is left under domain shift, with how few labels, and how is the same measured on HACS and Kinetics-400? |
 # | [15](15_what_the_gradients_reach.ipynb) | What does each term really train? |
 # | [99](99_report.ipynb) | Where does every figure and table come from? |
 #
