@@ -122,7 +122,7 @@ for source, part in cells.groupby("source", sort=False):
     base = {b: {"baseline": float(rows[rows.name == "baseline"].top1.iloc[0])} for b, rows in part.groupby("benchmark", sort=False)}
     parts = part[part.name != "baseline"].assign(variant=lambda t: t.name.str.removesuffix(" (described)"), form=lambda t: t.name.str.endswith("(described)").map({True: "described", False: "released"}))
     fig = plots.intervals(parts.sort_values("form", ascending=False, kind="stable"), "top1", panel="benchmark", series="form", references=base)
-    nb.out.figure(fig, f"combinations_{source.split(',')[0]}", part, f"Linear probes ({source} runs): filled as released, hollow as described, line: baseline; t intervals over seeds", runs, recorded="recorded" in source)
+    nb.out.figure(fig, f"combinations_{source.split(',')[0]}", part, f"Linear probes ({source} runs): filled as released, hollow as described, line: baseline; t intervals over seeds", runs)
 wide = cells.pivot_table(index=["source", "name"], columns="benchmark", values="top1", sort=False)
 nb.out.table(wide.reset_index(), "combinations_table", "Linear probes, top-1 (%), mean over seeds", runs, digits=1)
 
@@ -134,7 +134,7 @@ diff = ablation.by_source(sources, lambda r: ablation.gains(r[r.name != "random_
 for source, part in diff.groupby("source", sort=False):
     heat = part.pivot_table(index="name", columns="benchmark", values="effect", sort=False)[[*BENCHMARKS, "all"]]
     clear = part.assign(clear=ablation.clear(part)).pivot_table(index="name", columns="benchmark", values="clear", sort=False)[[*BENCHMARKS, "all"]]
-    nb.out.figure(plots.heatmap(heat, mark=clear.fillna(0).astype(bool), bar_label="points against the baseline", width=7), f"differences_{source.split(',')[0]}", part, f"Points gained or lost against the baseline of the same seed ({source} runs); bold: the t interval over seeds is clear of 0", runs, recorded="recorded" in source)
+    nb.out.figure(plots.heatmap(heat, mark=clear.fillna(0).astype(bool), bar_label="points against the baseline", width=7), f"differences_{source.split(',')[0]}", part, f"Points gained or lost against the baseline of the same seed ({source} runs); bold: the t interval over seeds is clear of 0", runs)
 nb.out.table(diff[["source", "benchmark", "name", "effect", "low", "high", "n_seeds"]], "differences_table", "Differences to the baseline with t intervals over seeds, points", runs)
 
 # %% [markdown]
@@ -147,7 +147,7 @@ nb.out.table(diff[["source", "benchmark", "name", "effect", "low", "high", "n_se
 effects = pd.concat([ablation.factorial(r, form).assign(source=s, form=form) for s, r in sources.items() for form in study.FORMS], ignore_index=True)
 for (source, form), part in effects.groupby(["source", "form"], sort=False):
     fig = plots.effects(part, panel="benchmark", xlabel="points", names={"all": "all six"})
-    nb.out.figure(fig, f"effects_{form}_{source.split(',')[0]}", part, f"Main effects and interactions, {form} form ({source} runs), 95 % intervals over seeds; filled: clear of 0", runs, recorded="recorded" in source)
+    nb.out.figure(fig, f"effects_{form}_{source.split(',')[0]}", part, f"Main effects and interactions, {form} form ({source} runs), 95 % intervals over seeds; filled: clear of 0", runs)
 nb.out.table(effects[["source", "form", "benchmark", "effect", "estimate", "low", "high", "p_adjusted", "n_seeds"]], "effects_table", "Main effects and interactions in points", runs)
 
 # %% [markdown]

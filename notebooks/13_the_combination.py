@@ -74,7 +74,7 @@ for source, part in gains.groupby("source", sort=False):
     clear = part.assign(clear=(part.low > 0) | (part.high < 0)).pivot_table(index="name", columns="benchmark", values="clear", sort=False).reindex(order[1:])
     nb.out.figure(
         plots.heatmap(heat, mark=clear.fillna(0).astype(bool), bar_label="points against the baseline", width=7), f"gains_{source.split(',')[0]}", part,
-        f"Combinations against the baseline of the same seed ({source} runs); bold: the 95 % t interval over seeds is clear of 0", runs, recorded="recorded" in source,
+        f"Combinations against the baseline of the same seed ({source} runs); bold: the 95 % t interval over seeds is clear of 0", runs,
     )
 
 # %%
@@ -132,7 +132,7 @@ for source, part in transfer.groupby("source", sort=False):
     heat = part.pivot_table(index="row", columns="benchmark", values="top1", sort=False)
     nb.out.figure(
         plots.heatmap(heat, centre=None, fmt="{:.0f}", bar_label="top-1 (%)", width=7), f"transfer_{source.split(',')[0]}", part,
-        f"Transfer: what an encoder pretrained on one domain (ucf101: general clips, motions, stills) or on the mixture reads downstream ({source} runs)", runs, recorded="recorded" in source,
+        f"Transfer: what an encoder pretrained on one domain (ucf101: general clips, motions, stills) or on the mixture reads downstream ({source} runs)", runs,
     )
 
 # %% [markdown]
@@ -147,8 +147,8 @@ leak = ablation.by_source(sources, combination.leakage)
 pick = ["random_init", "baseline", "fwm (described)", "fwm_hw_ld", "fwm_hw_ld (described)", *(f"fwm_hw_ld+{c} (described)" for c in study.CONTRASTS), *(f"fwm_hw_ld+{c}_dynamics (described)" for c in study.CONTRASTS)]
 shown = leak[leak.name.isin(pick) & (leak.half != "all") & (leak.source == last)]
 nb.out.figure(
-    plots.intervals(shown, "top1", rows="name", panel="factor", series="half", names={"appearance": "appearance half", "dynamics": "dynamics half", "texture": "texture (appearance)", "camera": "camera motion"}), "leakage", leak,
-    f"Read from the appearance half (filled) and the dynamics half (hollow) of the latent, t intervals over seeds ({last} runs)", runs, recorded="recorded" in last,
+    plots.intervals(shown, "top1", rows="name", panel="factor", series="half", names={"appearance": "appearance half", "dynamics": "dynamics half", "texture": "texture (appearance)", "camera": "camera motion"}), "leakage", shown,
+    f"Read from the appearance half (filled) and the dynamics half (hollow) of the latent, t intervals over seeds ({last} runs)", runs,
 )
 separation = ablation.by_source(sources, lambda r: combination.separation(combination.leakage(r), "texture", "camera"))
 nb.out.table(separation, "separation", "How far the halves specialise: each factor read from its own half minus from the other, points", runs, digits=1)

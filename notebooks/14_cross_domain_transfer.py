@@ -78,7 +78,7 @@ for benchmark, part in shift[shift.source == last].groupby("benchmark", sort=Fal
         part, "inside", "outside", rows="name", xerr=("inside_low", "inside_high"), yerr=("outside_low", "outside_high"),
         xlabel=f"{plots.label(inside)}, in domain (%)", ylabel=f"{benchmark}, shifted (%)", references=["baseline"], width=6,
     )
-    nb.out.figure(fig, f"pair_{benchmark}", part, f"Accuracy in the domain ({inside}) and outside it ({benchmark}), means and t intervals over seeds ({last} runs); lines: baseline", runs, recorded="recorded" in last)
+    nb.out.figure(fig, f"pair_{benchmark}", part, f"Accuracy in the domain ({inside}) and outside it ({benchmark}), means and t intervals over seeds ({last} runs); lines: baseline", runs)
 nb.out.table(shift[["source", "benchmark", "name", "inside", "outside", "kept"]], "shift", "In-domain and shifted accuracy, and the share that is kept (%)", runs, digits=1)
 
 # %% [markdown]
@@ -93,7 +93,7 @@ for benchmark, part in shown.groupby("benchmark", sort=False):
     parts.append(wide.rename(columns=lambda r: f"{r}").assign(benchmark=benchmark).reset_index())
     nb.out.figure(
         plots.heatmap(wide, centre=None, fmt="{:.1f}", bar_label="top-1 (%)", width=6), f"pretraining_{benchmark}", part,
-        f"{benchmark}: top-1 by objective and pretraining data ({last} runs)", runs, recorded="recorded" in last,
+        f"{benchmark}: top-1 by objective and pretraining data ({last} runs)", runs,
     )
 nb.out.table(transfer[["source", "name", "regime", "benchmark", "top1", "low", "high", "n_seeds"]], "pretraining_table", "Transfer by pretraining data, t intervals over seeds", runs, digits=1)
 
@@ -110,7 +110,7 @@ for source, part in few.items():
     part = part[part.name.isin(pick)]
     wide = part.pivot_table(index=["name", "seed", "share"], columns="benchmark", values="top1", sort=False).reset_index()
     fig = plots.curves(wide, pairs, x="share", by="name", logx=True, columns=2, ylabels={b: f"{b}, top-1 (%)" for b in pairs})
-    nb.out.figure(fig, f"low_shot_{source.split(',')[0]}", part, f"Accuracy over the share of labels in percent ({source} runs); bands: lowest to highest seed", runs, recorded="recorded" in source)
+    nb.out.figure(fig, f"low_shot_{source.split(',')[0]}", part, f"Accuracy over the share of labels in percent ({source} runs); bands: lowest to highest seed", runs)
 labels = pd.concat([t.assign(source=s) for s, t in few.items()])
 counts = labels.groupby(["source", "benchmark", "share"]).n_train.first().unstack()
 nb.out.table(counts.reset_index(), "labels", "Labelled clips behind each share: small shares are rounded up to one clip of every class")

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from vjepa_lib import figures, plots
+from vjepa_lib import figures, plots, report
 from vjepa_lib.errors import ConfigError, DataError, ShapeError
 from vjepa_lib.figures import Gallery
 from vjepa_lib.study import VARIANTS
@@ -60,13 +60,26 @@ def test_table_writes_csv_markdown_latex(gallery):
     table = pd.DataFrame(
         {"variant": ["a|b", "c_d"], "top1": [1.23456, np.nan], "n": [3, 4], "clear": [True, False]}
     )
-    gallery.table(table, "numbers", "Numbers.", digits={"top1": 1}, recorded=True)
+    gallery.table(table, "numbers", "Numbers.", digits={"top1": 1})
     markdown = (gallery.folder / "07_numbers.md").read_text()
     assert "a\\|b" in markdown and "1.2 " in markdown and "–" in markdown and "yes" in markdown
     latex = (gallery.folder / "07_numbers.tex").read_text()
     assert "c\\_d" in latex and "\\toprule" in latex
     assert pd.read_csv(gallery.folder / "07_numbers.csv")["top1"][0] == 1.23456
-    assert figures.read_index(gallery.folder)[0]["recorded"] is True
+    assert figures.read_index(gallery.folder)[0]["shown"] == []
+
+
+def test_live_and_recorded_runs_are_marked(gallery, tmp_path):
+    both = FRAME.assign(source=["mini, live"] * (len(FRAME) - 1) + ["small, recorded"])
+    gallery.figure(draw(), "both", both, "What is seen.")
+    gallery.table(both[both.source == "small, recorded"], "old", "Numbers.")
+    gallery.table(FRAME.assign(source="arXiv 2605.17165"), "facts", "Facts.")
+    shown = {e["name"]: e for e in figures.read_index(gallery.folder)}
+    assert shown["07_both"]["shown"] == ["mini, live", "small, recorded"]
+    assert shown["07_old"]["shown"] == ["small, recorded"]
+    assert figures.RECORDED in shown["07_old"]["sources"] and shown["07_facts"]["shown"] == []
+    page = report.build(gallery.folder, tmp_path / "runs").read_text()
+    assert "mini, live; small, recorded</span>" in page
 
 
 def test_long_texts_wrap_in_latex():

@@ -32,6 +32,7 @@ from vjepa_lib.study import VARIANTS
 COLUMN, PAGE = 3.4, 7.0  # inches: one column and the full width of a two-column page
 DPI = 200
 INDEX = "index.json"
+RECORDED = "data_manifests/recorded"
 
 # Dark to light within a colour-blind safe set (Paul Tol's 'muted' with two additions); a marker
 # always goes with the colour, so that nothing rests on hue alone.
@@ -222,7 +223,7 @@ def read_index(out: str | Path) -> list[dict]:
     Returns
     -------
     list of dicts: name, kind ('figure' or 'table'), caption, notebook, profile, runs, commit,
-    sources, recorded, files.
+    sources, shown, files.
 
     Raises
     ------
@@ -323,8 +324,14 @@ def _show(text: str, png: bytes | None = None, width: int | None = None, alt: st
         display(*([Image(png, width=width, alt=alt)] if png else []), Markdown(text))
 
 
-def _legend(caption: str, recorded: bool) -> str:
-    return f"*{caption}*" + (" **Recorded runs.**" if recorded else "")
+def _shown(data: pd.DataFrame) -> list[str]:
+    """Which runs some data come from, by their column `source`: ['mini, live', 'small, recorded']."""
+    values = dict.fromkeys(map(str, data["source"])) if "source" in data else {}
+    return [v for v in values if v.endswith((", live", ", recorded"))]
+
+
+def _legend(caption: str, shown: Sequence[str]) -> str:
+    return f"*{caption}*" + (f" **Runs: {'; '.join(shown)}.**" if shown else "")
 
 
 @dataclass(frozen=True)
@@ -369,7 +376,7 @@ class Gallery:
         caption: str,
         runs: Iterable[str],
         sources: Sequence[str],
-        recorded: bool,
+        shown: Sequence[str],
         suffixes: Sequence[str],
     ) -> None:
         entry = {
@@ -378,9 +385,9 @@ class Gallery:
             "caption": caption,
             "notebook": self.notebook,
             "profile": self.profile,
-            "recorded": recorded,
+            "shown": list(shown),
             "runs": sorted(set(runs)),
-            "sources": list(sources),
+            "sources": [*sources, *(RECORDED for v in shown if v.endswith("recorded"))],
             "commit": self.commit or commit(),
             "files": [path.name + s for s in suffixes],
         }
@@ -395,7 +402,6 @@ class Gallery:
         caption: str,
         runs: Iterable[str] = (),
         sources: Sequence[str] = (),
-        recorded: bool = False,
     ) -> None:
         """Save a figure as PNG and SVG, the data behind it as CSV, and show it in a notebook.
 
@@ -405,7 +411,8 @@ class Gallery:
         caption : what is seen, one or two sentences.
         runs : identifiers of the runs the data come from.
         sources : other sources, e.g. 'arXiv 2605.17165'.
-        recorded : whether the runs were trained elsewhere and only recorded here.
+
+        Data with a column `source` ('mini, live', 'small, recorded') are marked by it.
         """
         path = self._path(name)
         with style():  # some settings are read only when drawing
@@ -417,9 +424,9 @@ class Gallery:
             _flat(data).to_csv(index=False, float_format="%.8g", lineterminator="\n"),
         )
         suffixes = (".png", ".svg", ".csv")
-        self._describe(path, "figure", caption, runs, sources, recorded, suffixes)
+        self._describe(path, "figure", caption, runs, sources, _shown(data), suffixes)
         width = int(fig.get_size_inches()[0] * 110)
-        _show(_legend(caption, recorded), png.read_bytes(), width, caption)
+        _show(_legend(caption, _shown(data)), png.read_bytes(), width, caption)
 
     def table(
         self,
@@ -429,7 +436,6 @@ class Gallery:
         runs: Iterable[str] = (),
         sources: Sequence[str] = (),
         digits: int | Mapping[str, int] = 2,
-        recorded: bool = False,
     ) -> None:
         """Save a table as CSV (full precision), Markdown and LaTeX, and show it in a notebook.
 
@@ -444,5 +450,5 @@ class Gallery:
         }
         for suffix, text in texts.items():
             _write(path.with_name(path.name + suffix), text)
-        self._describe(path, "table", caption, runs, sources, recorded, list(texts))
-        _show(f"{markdown}\n\n{_legend(caption, recorded)}")
+        self._describe(path, "table", caption, runs, sources, _shown(table), list(texts))
+        _show(f"{markdown}\n\n{_legend(caption, _shown(table))}")

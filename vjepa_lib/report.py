@@ -50,7 +50,7 @@ def entries(folder: Path) -> pd.DataFrame:
 
 def _tag(entry: dict) -> str:
     """What kind of numbers these are."""
-    return (entry["profile"] or "published") + (", recorded" if entry["recorded"] else "")
+    return "; ".join(entry["shown"]) or entry["profile"] or "published"
 
 
 def _origin(entry: dict, runs: str) -> str:
