@@ -82,6 +82,21 @@ def test_live_and_recorded_runs_are_marked(gallery, tmp_path):
     assert "mini, live; small, recorded</span>" in page
 
 
+def test_intervals_far_wider_than_the_effects_are_cut_and_marked():
+    frame = pd.DataFrame(
+        {"variant": ["hw", "ld"], "effect": [1.0, 4.0], "low": [-200.0, 3.0], "high": [202.0, 5.0]}
+    )
+    ax = plots.intervals(frame, "effect", zero=True).axes[0]
+    left, right = ax.get_xlim()
+    assert -20 < left < 0 and 5 < right < 20
+    heads = [line for line in ax.lines if line.get_marker() in "<>" and len(line.get_xdata()) == 1]
+    assert {(h.get_marker(), h.get_xdata()[0]) for h in heads if h.get_ms() == 3} == {
+        ("<", left), (">", right),
+    }  # fmt: skip
+    narrow = plots.intervals(frame.assign(low=[0.0, 3.0], high=[2.0, 5.0]), "effect").axes[0]
+    assert narrow.get_xlim()[0] <= 0 and narrow.get_xlim()[1] >= 5
+
+
 def test_long_texts_wrap_in_latex():
     table = pd.DataFrame({"id": ["C1"], "claim": ["word " * 30]})
     assert "{lp{0.88\\textwidth}}" in figures.format_table(table, kind="latex")

@@ -156,6 +156,8 @@ def label(name: str) -> str:
         return label(name.removesuffix(_DESCRIBED)) + _DESCRIBED
     if name in _LABELS:
         return _LABELS[name]
+    if ", " in name:  # a variant and what it was trained on
+        return ", ".join([label(name.split(", ")[0]), *name.split(", ")[1:]])
     if "+" in name:
         return " + ".join(label(part) for part in name.split("+"))
     words = name.split("_")

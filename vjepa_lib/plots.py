@@ -54,6 +54,35 @@ def _look(name: str, filled: bool = True) -> dict:
     }
 
 
+def _frame(values: Sequence[float], ends: Sequence[float], least: float) -> tuple[float, float]:
+    """Limits of an axis: all values, and of interval ends what lies near them.
+
+    Two seeds leave intervals ten times as wide as all effects together; they are cut.
+    """
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    ends = np.asarray(ends, float)
+    ends = ends[np.isfinite(ends)]
+    if not len(values):
+        return 0.0, 1.0
+    low, high = values.min(), values.max()
+    room = max(0.6 * (high - low), least)
+    inner = np.concatenate([ends[(ends > low - room) & (ends < high + room)], values])
+    cut = len(ends) and (ends.min() < low - room or ends.max() > high + room)
+    low, high = (low - room, high + room) if cut else (inner.min(), inner.max())
+    pad = 0.05 * max(high - low, 1e-9)
+    return low - pad, high + pad
+
+
+def _cut_marks(ax: Axes, spans: Sequence[tuple[float, float, float, str]]) -> None:
+    """Arrowheads on the frame where an interval (low, high, y, colour) goes on beyond it."""
+    left, right = ax.get_xlim()
+    for low, high, y, ink in spans:
+        for beyond, x, mark in ((low < left, left, "<"), (high > right, right, ">")):
+            if beyond:
+                ax.plot(x, y, mark, ms=3, color=ink, clip_on=False)
+
+
 @_styled
 def intervals(
     frame: pd.DataFrame,
@@ -82,6 +111,8 @@ def intervals(
     zero : draw the line of no effect.
     band : panel -> half width of a grey band around 0 (e.g. of seed noise).
     names : how panels and series are written, where `figures.label` is not meant.
+
+    Intervals much wider than the scatter of the dots are cut at the frame; an arrowhead says so.
     """
     names = names or {}
     order = _order(frame[rows])
@@ -99,6 +130,7 @@ def intervals(
             ax.axvline(0, color="#888888", lw=0.8)
         for name, x in ((references or {}).get(part) or {}).items():
             ax.axvline(x, color=colour(name), ls=line(name), lw=0.8)
+        spans, marks = [], list(((references or {}).get(part) or {}).values()) + [0.0] * zero
         for k, (group, shift) in enumerate(zip(groups, offsets, strict=True)):
             dots = shown if group is None else shown[shown[series] == group]
             for _, dot in dots.iterrows():
@@ -106,6 +138,10 @@ def intervals(
                 y += shift if series and several[dot[rows]] else 0
                 ax.plot([dot[low], dot[high]], [y, y], color=look["color"], lw=1)
                 ax.plot(dot[value], y, ls="", ms=4, **look)
+                spans.append((dot[low], dot[high], y, look["color"]))
+        ends = [e for a, b, _, _ in spans for e in (a, b)]
+        ax.set_xlim(_frame([*shown[value], *marks], ends, least=2.0))
+        _cut_marks(ax, spans)
         ax.set_title(names.get(part, label(part)) if part is not None else "")
         ax.set_xlabel(xlabel)
         ax.grid(axis="x")
@@ -296,7 +332,9 @@ def tradeoff(
             ax.plot([x0, x1], [y0, y1], color=ink, lw=0.7, alpha=0.6)
         ax.plot(px, py, ls="", ms=5, **_look(dot[rows]))
         bars += own
-    (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
+    ends = np.array(bars, float).reshape(-1, 4)
+    x0, x1 = _frame(shown[x], ends[:, [0, 2]].ravel(), least=2.0)
+    y0, y1 = _frame(shown[y], ends[:, [1, 3]].ravel(), least=2.0)
     for _, dot in shown[shown[rows].isin(references)].iterrows():
         look = {"color": colour(dot[rows]), "ls": line(dot[rows]), "lw": 0.6, "zorder": 0}
         ax.axvline(dot[x], **look)
