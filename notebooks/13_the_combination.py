@@ -85,6 +85,20 @@ cells = crossed.groupby(["source", "name", "benchmark"], sort=False).top1.mean()
 nb.out.table(cells, "cells", "Linear probes of every cell, top-1 (%), mean over seeds", runs, digits=1)
 
 # %% [markdown]
+# ## Does the reading favour the contrast?
+#
+# VCLR trains the mean of a video's tokens, and the linear probe reads the mean token. The attentive
+# probe on `fine_motion` reads all tokens instead: what the contrast only moved into the mean would
+# show no gain there.
+
+# %%
+readings = ablation.by_source(
+    sources,
+    lambda r: pd.concat([combination.crossed(r[r.benchmark == "fine_motion"], p).assign(probe=p) for p in ("linear", "attentive")]).groupby(["name", "probe"], sort=False).top1.mean().unstack().reset_index(),
+)
+nb.out.table(readings, "readings", "fine_motion read from the mean token (linear) and from all tokens (attentive), top-1 (%), mean over seeds", runs, digits=1)
+
+# %% [markdown]
 # ## Do the two parts work together? Interactions
 
 # %%
@@ -180,5 +194,7 @@ for source in sources:
     for b in combination.SHIFTED:
         s = whole[(whole.source == source) & (whole.benchmark == b)]
         print(f"  {b}: {(s.low > 0).sum()} above, {(s.high < 0).sum()} below their better part, {((s.low <= 0) & (s.high >= 0)).sum()} undecided")
+    r = readings[readings.source == source].set_index("name")
+    print("  fine_motion, linear / attentive: " + ", ".join(f"{k} {r.linear[k]:.0f}/{r.attentive[k]:.0f}" for k in ("baseline", "vclr", "fwm_hw_ld (described)", "fwm_hw_ld+vclr (described)")))
     s = separation[separation.source == source].set_index("name").separation
     print("  separation of the halves, points: " + ", ".join(f"{k} {s[k]:+.1f}" for k in ("random_init", "baseline", "fwm_hw_ld (described)", "fwm_hw_ld+vclr (described)") if k in s))
