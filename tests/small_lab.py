@@ -1,18 +1,31 @@
 """A lab in miniature: six data sets as their owners lay them out, their manifests, paper.toml.
 
-Used by test_paper.py and test_scale.py. Everything goes through the documented commands.
+Used by test_paper.py, test_scale.py and test_cluster.py. Everything goes through the documented
+commands.
 """
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from vjepa_lib.datasets.__main__ import main as build
 from vjepa_lib.datasets.imagenet100 import CLASS_LIST, read_class_list
+from vjepa_lib.paper import load_settings, training_run
 from vjepa_lib.video import write_video
 
-TRAIN, HELD_OUT = 6, 4  # clips of every data set, two classes in turn
+TRAIN_CLIPS, HELD_OUT = 6, 4  # clips of every data set, two classes in turn
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAIN = ["-m", "vjepa_lib.paper", "train", "--variant", "ucf_baseline", "--seed", "3", "--config"]
+PATIENCE = 120  # seconds; a test takes a tenth of it on a free core
 
 SETTINGS = """\
 device = "cpu"
@@ -86,7 +99,7 @@ def _text(path, content):
 
 def _numbered():
     """(number, class, is training) of every clip of a set."""
-    return [(i, i % 2, i < TRAIN) for i in range(TRAIN + HELD_OUT)]
+    return [(i, i % 2, i < TRAIN_CLIPS) for i in range(TRAIN_CLIPS + HELD_OUT)]
 
 
 def _ucf101(at):
@@ -185,3 +198,74 @@ def make_lab(folder, sets=tuple(_SETS)):
     ]
     _text(folder / "paper.toml", "\n".join(lines) + "\n")
     return folder / "paper.toml"
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+def environment(**more):
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | more
+
+
+def begin(*arguments, **more):
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def end(process):
+    """Wait for a command; one that hangs is asked to stop, so that torchrun ends its workers."""
+    try:
+        process.stdout_text, process.stderr_text = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.stdout_text, process.stderr_text = process.communicate()
+        raise AssertionError(
+            f"still running after {PATIENCE} s: {process.stderr_text[-3000:]}"
+        ) from None
+    return process
+
+
+def run(*arguments, **more):
+    return end(begin(*arguments, **more))
+
+
+
+def write_settings(lab, store, **schedule):
+    """A copy of a lab's settings with a run store of its own; its path."""
+    text = lab.read_text().replace('runs = "runs"', f'runs = "{store}"')
+    for key, value in schedule.items():
+        line = next((x for x in text.splitlines() if x.startswith(f"{key} = ")), None)
+        new = f"{key} = {value}"
+        text = text.replace(line, new) if line else text.replace("[schedule]", f"[schedule]\n{new}")
+    path = lab.parent / f"{store}.toml"
+    path.write_text(text)
+    return path
+
+
+def stored(config):
+    """The only finished run of a store."""
+    s = load_settings(config)
+    finished = [p.parent.name for p in s.store.root.glob("*/config.json")]
+    assert finished == [s.store.path(training_run(s, "ucf_baseline", seed=3)).name]
+    assert not list((s.store.root / ".partial").glob("*"))
+    return s.store.read(finished[0])
+
+
+def weights(run):
+    return load_file(run.path / "encoder.safetensors")
+
+
+def same_run(one, two):
+    pd.testing.assert_frame_equal(one.curves, two.curves, check_exact=True)
+    a, b = weights(one), weights(two)
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def train_whole(settings):
+    """Twelve steps by one process, in one go."""
+    config = settings("whole", steps=12)
+    done = run(*TRAIN, config)
+    assert done.returncode == 0, done.stderr_text
+    return stored(config)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_lab import HELD_OUT, TRAIN, make_lab
+from small_lab import HELD_OUT, TRAIN_CLIPS, make_lab
 
 from vjepa_lib import features, paper, study
 from vjepa_lib.checkpoints import open_encoder
@@ -133,7 +133,7 @@ def test_a_run_is_the_variant_at_the_size_of_the_settings(made):
     assert dict(run.train.terms[-1].options)["hidden"] == 8
     assert run.train.encoder == s.model and run.train.augmentation == s.augmentation
     assert [(d.name, d.weight, d.clips) for d in run.data] == [
-        ("ucf101", 0.2, TRAIN), ("ssv2", 0.6, TRAIN), ("imagenet100", 0.2, TRAIN)
+        ("ucf101", 0.2, TRAIN_CLIPS), ("ssv2", 0.6, TRAIN_CLIPS), ("imagenet100", 0.2, TRAIN_CLIPS)
     ]  # fmt: skip
     assert run.clip == ClipSpec(8, (32, 32), "window", stride=2, antialias=False)
     ucf = training_run(s, "ucf_baseline")
@@ -189,8 +189,8 @@ def test_the_whole_path(done):
     assert list(table.groupby("variant").size()) == [9, 9]
     assert set(table[table.variant == "fwm_hw_ld"].trained_as) == {"fwm_hw (released)"}
     sizes = table.set_index("benchmark")[["n_train", "n_test"]].drop_duplicates()
-    assert sizes.loc["diving48"].tolist() == [TRAIN, HELD_OUT]
-    assert sizes.loc["hacs"].tolist() == [2 * TRAIN - 1, 2 * HELD_OUT]  # without the negative clip
+    assert sizes.loc["diving48"].tolist() == [TRAIN_CLIPS, HELD_OUT]
+    assert sizes.loc["hacs"].tolist() == [2 * TRAIN_CLIPS - 1, 2 * HELD_OUT]  # without the negative clip
     # A class is a colour: whatever reads the encoder must find it, on held-out files.
     assert (table.top1 == 100).all() and (table.low < 100).all()
     assert set(table[table.extension].benchmark) == {"ucf101", "kinetics400", "hacs"}
@@ -381,7 +381,7 @@ def test_broken_files_are_left_out_and_counted(made, encoder, tmp_path, monkeypa
     run = training_run(s, "random_init")
     paper.train(s, run, progress=False)
     frame = paper.probe(s, run, progress=False)
-    assert set(frame.broken) == {1} and set(frame.n_train) == {TRAIN - 1} and set(frame.n_test) == {4}
+    assert set(frame.broken) == {1} and set(frame.n_train) == {TRAIN_CLIPS - 1} and set(frame.n_test) == {4}
 
 
 def test_a_disk_without_room_is_told_before_the_first_clip(made, encoder, tmp_path, monkeypatch):

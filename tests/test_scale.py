@@ -9,47 +9,30 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
-from small_lab import make_lab
+from small_lab import (
+    PATIENCE,
+    ROOT,
+    TRAIN,
+    begin,
+    end,
+    environment,
+    make_lab,
+    run,
+    same_run,
+    stored,
+    train_whole,
+    weights,
+    write_settings,
+)
 
 from vjepa_lib.paper import load_settings, training_run
 
-ROOT = Path(__file__).resolve().parent.parent
-TRAIN = ["-m", "vjepa_lib.paper", "train", "--variant", "ucf_baseline", "--seed", "3", "--config"]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
-PATIENCE = 120  # seconds; a test takes a tenth of it on a free core
-
-
-def environment(**more):
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | more
-
-
-def begin(*arguments, **more):
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def end(process):
-    """Wait for a command; one that hangs is asked to stop, so that torchrun ends its workers."""
-    try:
-        process.stdout_text, process.stderr_text = process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        process.stdout_text, process.stderr_text = process.communicate()
-        pytest.fail(f"still running after {PATIENCE} s: {process.stderr_text[-3000:]}")
-    return process
-
-
-def run(*arguments, **more):
-    return end(begin(*arguments, **more))
 
 
 @pytest.fixture(scope="module")
@@ -59,47 +42,12 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def settings(lab):
-    """Writes a copy of the settings with a run store of its own."""
-
-    def write(store, **schedule):
-        text = lab.read_text().replace('runs = "runs"', f'runs = "{store}"')
-        for key, value in schedule.items():
-            line = next((x for x in text.splitlines() if x.startswith(f"{key} = ")), None)
-            new = f"{key} = {value}"
-            text = text.replace(line, new) if line else text.replace("[schedule]", f"[schedule]\n{new}")
-        path = lab.parent / f"{store}.toml"
-        path.write_text(text)
-        return path
-
-    return write
-
-
-def stored(config):
-    """The only finished run of a store."""
-    s = load_settings(config)
-    finished = [p.parent.name for p in s.store.root.glob("*/config.json")]
-    assert finished == [s.store.path(training_run(s, "ucf_baseline", seed=3)).name]
-    assert not list((s.store.root / ".partial").glob("*"))
-    return s.store.read(finished[0])
-
-
-def weights(run):
-    return load_file(run.path / "encoder.safetensors")
+    return partial(write_settings, lab)
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(settings):
-    """Twelve steps by one process, in one go."""
-    config = settings("whole", steps=12)
-    done = run(*TRAIN, config)
-    assert done.returncode == 0, done.stderr_text
-    return stored(config)
-
-
-def same_run(one, two):
-    pd.testing.assert_frame_equal(one.curves, two.curves, check_exact=True)
-    a, b = weights(one), weights(two)
-    assert all(torch.equal(a[k], b[k]) for k in a)
+    return train_whole(settings)
 
 
 # --- torchrun ---------------------------------------------------------------------------------

@@ -858,4 +858,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # A cluster's workers cannot look things up in __main__: run the module under its own name.
+    from vjepa_lib.paper import main as run_as_module
+
+    sys.exit(run_as_module())

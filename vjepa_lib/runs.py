@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,7 @@ def ensure(
     device: str = "cpu",
     cluster: str | None = None,
     progress: bool = True,
+    gpus: float = 1.0,
 ) -> None:
     """Train what is missing; every run is stored the moment it is done.
 
@@ -225,45 +227,61 @@ def ensure(
     ----------
     configs : configurations wanted; finished ones cost nothing.
     train : (config, folder for checkpoints, device) -> (metrics, curves).
-    jobs : processes, one thread each.
-    cluster : None for this machine, 'ray' for joblib's backend on a Ray cluster.
+    jobs : processes on this machine, one thread each; a cluster runs as many as it has room for.
+    cluster : None for this machine, 'ray' for one task a run on a Ray cluster, whose machines must
+        see the store under the same path. A task that is lost with its machine is started again
+        and goes on from its checkpoint.
+    gpus : GPUs of a run on a cluster, where `device` is 'cuda'; a fraction lets runs share one.
 
     Raises
     ------
     RunStoreError : the store cannot be written, or some runs failed (the others are stored).
     ConfigError : unknown cluster, or ray is not installed.
     """
-    from joblib import Parallel, delayed, parallel_config
     from tqdm.auto import tqdm
 
     todo = store.missing(configs)
     if not todo:
         return
     store.check_writable()
-    if cluster == "ray":
-        try:
-            from ray.util.joblib import register_ray
-        except ImportError:
-            raise ConfigError(
-                "cluster='ray' needs Ray: install this package with the extra 'cluster'."
-            ) from None
-        register_ray()
-    elif cluster is not None:
+    if cluster not in (None, "ray"):
         raise ConfigError(f"Unknown cluster {cluster!r}: choose 'ray' or none.")
-    backend = cluster or ("loky" if jobs > 1 else "sequential")
     failures = []
-    # Idle workers of an earlier pool end in their own time; that is not worth a warning.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
-    with parallel_config(backend, n_jobs=jobs):
-        done = Parallel(return_as="generator_unordered")(
-            delayed(_one)(store, config, train, device, 1) for config in todo
-        )
+
+    def follow(done: Iterable[str | None]) -> None:
         for failure in tqdm(done, total=len(todo), desc="training runs", disable=not progress):
             if failure:
                 failures.append(failure)
+
+    if cluster:
+        from vjepa_lib.cluster import on_ray
+
+        # A worker's working directory is not this one's.
+        shared = RunStore(store.root.absolute())
+        task = partial(_one, shared, train=train, device=device, threads=1)
+        share = gpus if device.startswith("cuda") else 0.0
+        follow(on_ray(task, todo, share, [config_hash(c) for c in todo]))
+    else:
+        _on_this_machine(store, todo, train, jobs, device, follow)
     if failures:
         raise RunStoreError(
             f"{len(failures)} of {len(todo)} runs failed, the others are stored: "
             + " | ".join(failures)
         )
 
+
+def _on_this_machine(
+    store: RunStore, todo: list, train: Callable, jobs: int, device: str, follow: Callable
+) -> None:
+    """Train runs in this process, or in several."""
+    from joblib import Parallel, delayed, parallel_config
+
+    backend = "loky" if jobs > 1 else "sequential"
+    # Idle workers of an earlier pool end in their own time; that is not worth a warning.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+    with parallel_config(backend, n_jobs=jobs):
+        follow(
+            Parallel(return_as="generator_unordered")(
+                delayed(_one)(store, config, train, device, 1) for config in todo
+            )
+        )

@@ -41,7 +41,8 @@ def read_settings(path: str | Path, defaults: T) -> T:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML ({error}): correct it.") from None
-    return override(defaults, table, str(path), path.parent)
+    # Absolute: a cluster's workers have working directories of their own.
+    return override(defaults, table, str(path), path.absolute().parent)
 
 
 def override(defaults: T, table: dict[str, Any], source: str, folder: Path = Path(".")) -> T:
