@@ -1,5 +1,7 @@
 """Recorded runs: exported whole, read back as if trained here, and checked by retraining."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -39,7 +41,10 @@ def test_every_run_has_its_provenance(live):
     needed = ["run", "seed", "commit", "date", "seconds", "cpu", "cores", "gpu", "python", "torch"]
     assert table[needed].notna().all().all()
     assert table[table.kind == "pretrain"][["jepa", "rank_me", "feature_std"]].notna().all().all()
-    assert "hw1 (released), mixed" in (folder / "smoke_configs.json").read_text()
+    full = json.loads((folder / "smoke_configs.json").read_text())
+    assert [t["name"] for t in full["hw1 (released), mixed"]["train"]["terms"]] == [
+        "jepa", "context", "hw",
+    ]  # fmt: skip
 
 
 def test_nothing_recorded_is_an_empty_table_and_nothing_to_check(tmp_path):

@@ -75,8 +75,9 @@ def export(profile: str = PROFILE, folder: Path = FOLDER, store: RunStore | None
         if key not in full:
             full[key] = plain(config) | {"seed": "see runs"}
             full[key]["train"]["seed"] = "see runs"
-    text = json.dumps(full, indent=None, sort_keys=True).replace('}, "', '},\n"')
-    (folder / f"{profile}_configs.json").write_text(text + "\n")
+    lines = [f"{json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in full.items()]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"  # one configuration a line
+    (folder / f"{profile}_configs.json").write_text(text)
     return len(done)
 
 
