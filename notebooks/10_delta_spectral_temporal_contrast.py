@@ -72,14 +72,15 @@ sample = clips["pre_videos"]
 with torch.no_grad():
     batch = trainer.latents(sample.batch(slice(0, 16)))
 grid, rows, counts = batch.grid, [], []
+always = [v.unflatten(1, (grid.t, -1)).all(1) for v in batch.valid]  # [B, HW]
+example = int(sum(a.sum(1) for a in always).argmax())  # the clip that gives the spectral term most
 for group in batch.groups:
     valid = batch.valid[group]
     pair = torch.zeros_like(valid).scatter(1, batch.context_index[group], batch.following[group])
-    always = valid.unflatten(1, (grid.t, -1)).all(1)
-    counts.append({"mask group": group + 1, "context": int(valid[0].sum()), "pairs (delta, LTC)": float(pair.float().sum(1).mean()), "places always context (spectral)": float(always.float().sum(1).mean()), "places": grid.h * grid.w})
-    rows += [(f"pairs, group {group + 1}", sample.frames[0].numpy(), pair[0].view(grid.shape).numpy()), ("always context", sample.frames[0].numpy(), always[0].view(grid.h, grid.w).numpy())]
+    counts.append({"mask group": group + 1, "context": int(valid[0].sum()), "pairs (delta, LTC)": float(pair.float().sum(1).mean()), "places always context (spectral)": float(always[group].float().sum(1).mean()), "places": grid.h * grid.w})
+    rows += [(f"pairs, group {group + 1}", sample.frames[example].numpy(), pair[example].view(grid.shape).numpy()), ("always context", sample.frames[example].numpy(), always[group][example].view(grid.h, grid.w).numpy())]
 counts = pd.DataFrame(counts)
-nb.out.figure(plots.clips(rows, every=2, width=3.8), "at_work", counts, "Tokens that delta and LTC compare (pairs), and places that the spectral term compares")
+nb.out.figure(plots.clips(rows, every=2, width=3.8), "at_work", counts, "Tokens that delta and LTC compare (pairs), and places that the spectral term compares. Context is cut to the shortest of the batch, last time steps first, so few places are context at all times")
 nb.out.table(counts, "counts", "Tokens a clip gives to each term", digits=1)
 
 # %% [markdown]

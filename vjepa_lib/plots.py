@@ -120,7 +120,7 @@ def intervals(
     groups = _order(frame[series]) if series else [None]
     offsets = np.linspace(-0.2, 0.2, len(groups)) if len(groups) > 1 else [0.0]
     several = frame.groupby(rows)[series].nunique() > 1 if series else {}
-    fig = Figure(figsize=(width, 0.75 + (0.21 if len(groups) > 1 else 0.165) * len(order)))
+    fig = Figure(figsize=(width, 0.95 + (0.21 if len(groups) > 1 else 0.165) * len(order)))
     axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, part in zip(axes, panels, strict=True):
         shown = frame if part is None else frame[frame[panel] == part]
@@ -146,7 +146,7 @@ def intervals(
         ax.set_xlabel(xlabel)
         ax.grid(axis="x")
         ax.set_axisbelow(True)
-        ax.xaxis.set_major_locator(_ticks())
+        ax.xaxis.set_major_locator(_ticks(5 if len(panels) < 5 else 3 if len(panels) < 7 else 2))
     axes[0].set_yticks(range(len(order)), [names.get(v, label(v)) for v in order])
     axes[0].set_ylim(len(order) - 0.4, -0.6)
     handles = [
@@ -391,11 +391,11 @@ def effects(
                 color=ink,
                 mfc=ink if clear else "white",
             )
-        ax.set_title(label(str(part)) if part is not None else "")
+        ax.set_title(names.get(part, label(str(part))) if part is not None else "")
         ax.set_xlabel(xlabel)
         ax.grid(axis="x")
         ax.set_axisbelow(True)
-        ax.xaxis.set_major_locator(_ticks())
+        ax.xaxis.set_major_locator(_ticks(5 if len(panels) < 5 else 3 if len(panels) < 7 else 2))
     texts = [" × ".join(names.get(f, label(f)) for f in e.split(":")) for e in order]
     axes[0].set_yticks(range(len(order)), texts)
     axes[0].set_ylim(len(order) - 0.4, -0.6)
