@@ -19,7 +19,8 @@ from vjepa_lib.clip_reader import ClipSpec
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
 from vjepa_lib.features import limited_rows, read_features
 from vjepa_lib.manifests import read_manifest
-from vjepa_lib.paper import Settings, load_settings, main, training_run
+from vjepa_lib.paper import Settings, config, load_settings, probing, tables, training, training_run
+from vjepa_lib.paper.__main__ import main
 from vjepa_lib.probes import extract
 from vjepa_lib.runs import config_hash
 from vjepa_lib.settings import override
@@ -85,7 +86,7 @@ def test_a_file_replaces_what_it_says(write):
     assert s.pretraining.ssv2 == path.parent / "a b/x.csv" and s.pretraining.ucf101 is None
     assert s.workers == 2 and s.variants == ("hw",) and s.schedule.lr == 1.0
     assert s.schedule.betas == (0.9, 0.95) and isinstance(s.schedule.lr, float)
-    assert s.regimes.mixed == paper.Regime(0.2, 0.6, 0.2, frame_step=4)
+    assert s.regimes.mixed == config.Regime(0.2, 0.6, 0.2, frame_step=4)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,7 @@ def test_a_file_replaces_what_it_says(write):
         ("[schedule]\naccumulate = 5", "cannot be cut into accumulate=5"),
         ("checkpoint_every = 0", "checkpoint_every at least 1"),
         ("workers =", "is not TOML"),
+        ("[probes]\nchoose_epoch = true", r"\[probes\]: unknown key 'choose_epoch'; known: epochs"),
     ],
 )
 def test_mistakes_in_the_settings_are_one_sentence(write, text, says):
@@ -160,6 +162,37 @@ def test_the_address_of_a_run_depends_on_rows_and_not_on_where_files_lie(made, t
     assert config_hash(training_run(fewer, "ucf_baseline")) != config_hash(run)
 
 
+def test_a_manifest_that_is_built_again_is_read_again(made, tmp_path):
+    s = load_settings(made)
+    path = tmp_path / "ucf101.csv"
+    table = pd.read_csv(made.parent / "ucf101.csv")
+    there = replace(s, pretraining=config.Pretraining(ucf101=path))
+    clips = []
+    for rows in (table, table.iloc[1:]):
+        rows.to_csv(path, index=False)
+        clips.append(training_run(there, "ucf_baseline").data[0].clips)
+    assert clips == [TRAIN_CLIPS, TRAIN_CLIPS - 1]
+
+
+def test_processes_that_see_different_checkpoints_do_not_train(tmp_path, monkeypatch):
+    class Late(training.World):
+        """Another machine that sees the file at its third look."""
+
+        looks = []
+
+        def same(self, value):
+            self.looks.append(value)
+            return len(self.looks) == 3
+
+    monkeypatch.setattr(training.time, "sleep", lambda s: None)
+    file = tmp_path / "checkpoint.pt"
+    file.write_text("x")
+    training._agree_on(file, Late())
+    assert len(Late.looks) == 3 and Late.looks[0].startswith("1 ")
+    with pytest.raises(RunStoreError, match="folder that all machines share"):
+        training._agree_on(file, Late())
+
+
 def test_what_is_missing_is_named(made):
     s = load_settings(made)
     with pytest.raises(ConfigError, match=r"regime mixed draws from ssv2: give .*\[pretraining\]"):
@@ -170,11 +203,11 @@ def test_what_is_missing_is_named(made):
         training_run(s, "supervised")
     with pytest.raises(RunStoreError, match="no finished run"):
         paper.probe(s, training_run(s, "baseline", seed=99))
-    bare = replace(s, benchmarks=paper.Benchmarks())
+    bare = replace(s, benchmarks=config.Benchmarks())
     with pytest.raises(ConfigError, match=r"manifest of hacs under \[benchmarks\]"):
-        paper._benchmark(bare, "hacs")
+        probing.benchmark_rows(bare, "hacs")
     with pytest.raises(ConfigError, match="Unknown benchmark 'hmdb': choose one of diving48"):
-        paper._benchmark(s, "hmdb")
+        probing.benchmark_rows(s, "hmdb")
 
 
 # --- from manifests to the table --------------------------------------------------------------
@@ -254,7 +287,7 @@ def test_published_numbers_stand_beside_ours(done, tmp_path):
         ("fwm", "mixed", 1, "imagenet100"),
     ]:
         names |= {"variant": variant, "regime": regime, "seed": seed}
-        reading = paper.probe_run(s, names, "x", s.model, benchmark)
+        reading = probing.probe_run(s, names, "x", s.model, benchmark)
         metrics = paper.probe(source, run, [benchmark], progress=False)
         metrics = metrics.assign(top1=50.0)[["benchmark", "probe", "top1", "correct", "n_test", "n_train",
                                              "broken", "epochs", "extension"]]  # fmt: skip
@@ -270,20 +303,20 @@ def test_published_numbers_stand_beside_ours(done, tmp_path):
     assert set(frozen.variant) >= {"kinematic_huber", "sigreg_no_ema"}
     assert (table.difference.dropna() == 50 - table.published.dropna()).all()
     assert np.isnan(published["fwm", "imagenet100"])  # seed 1 was never published
-    assert len(paper.plan(s)) == len(paper.published_rows()[["variant", "regime", "seed"]].drop_duplicates())
+    assert len(paper.plan(s)) == len(tables.published_rows()[["variant", "regime", "seed"]].drop_duplicates())
 
 
 def test_status_tells_every_state(made, tmp_path):
-    s = replace(load_settings(made), runs=tmp_path, benchmarks=paper.Benchmarks())
+    s = replace(load_settings(made), runs=tmp_path, benchmarks=config.Benchmarks())
     store = s.store
-    baseline, fwm = (paper._planned_run(s, row) for row in paper.plan(s))
+    baseline, fwm = (tables.planned_run(s, row) for row in paper.plan(s))
     assert list(paper.status(s).training) == ["missing", "missing"]
     no_ssv2 = replace(s, pretraining=replace(s.pretraining, ssv2=None))
     assert "draws from ssv2" in paper.status(no_ssv2).training[1]
-    with paper._alone(store, baseline, paper.World()):
+    with training._alone(store, baseline, training.World()):
         assert list(paper.status(s).training) == ["running", "missing"]
         fast = pytest.MonkeyPatch()
-        fast.setattr(paper, "LOCK_PATIENCE", 0.0)
+        fast.setattr(training, "LOCK_PATIENCE", 0.0)
         with pytest.raises(RunStoreError, match="being trained by another process"), fast.context():
             paper.train(s, baseline, progress=False)
         fast.undo()
@@ -291,13 +324,13 @@ def test_status_tells_every_state(made, tmp_path):
     class Stop(Exception):
         pass
 
-    def stop_at_4(self, clips, train_step=paper.Trainer.train_step):
+    def stop_at_4(self, clips, train_step=training.Trainer.train_step):
         if self.step == 4:
             raise Stop
         return train_step(self, clips)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
-        patch.setattr(paper.Trainer, "train_step", stop_at_4)
+        patch.setattr(training.Trainer, "train_step", stop_at_4)
         paper.train(s, fwm, progress=False)
     assert list(paper.status(s).training) == ["missing", "stopped at step 4 of 6"]
     (store.partial(fwm) / "checkpoint.pt").write_bytes(b"half")
@@ -315,8 +348,8 @@ def test_mistakes_on_the_command_line_are_one_sentence(made, tmp_path, capsys):
         (["probe", "--encoder", str(tmp_path / "gone.pt")], "does not exist"),
         (["status", "--config", str(tmp_path / "gone.toml")], "name another file with --config"),
     ]:
-        config = [] if "--config" in arguments else ["--config", str(made)]
-        assert main([*arguments, *config]) == 2
+        usual = [] if "--config" in arguments else ["--config", str(made)]
+        assert main([*arguments, *usual]) == 2
         error = capsys.readouterr().err
         assert says in error and error.strip().count("\n") == 0 and error.startswith("error: ")
 
@@ -377,7 +410,7 @@ def test_broken_files_are_left_out_and_counted(made, encoder, tmp_path, monkeypa
     again = read_features(encoder, clips, tmp_path / "f", False, progress=False)
     assert list(again.skipped) == [3]
     s = load_settings(made)
-    s = replace(s, benchmarks=paper.Benchmarks(ucf101=tmp_path / "ucf101.csv"), runs=tmp_path / "runs")
+    s = replace(s, benchmarks=config.Benchmarks(ucf101=tmp_path / "ucf101.csv"), runs=tmp_path / "runs")
     run = training_run(s, "random_init")
     paper.train(s, run, progress=False)
     frame = paper.probe(s, run, progress=False)
@@ -395,7 +428,7 @@ def test_a_disk_without_room_is_told_before_the_first_clip(made, encoder, tmp_pa
 
 def test_kept_features_serve_other_probes(made, tmp_path):
     s = replace(load_settings(made), runs=tmp_path / "runs", features=tmp_path / "features")
-    s = replace(s, benchmarks=paper.Benchmarks(ucf101=s.benchmarks.ucf101))
+    s = replace(s, benchmarks=config.Benchmarks(ucf101=s.benchmarks.ucf101))
     run = training_run(s, "random_init")
     paper.train(s, run, progress=False)
     paper.probe(s, run, progress=False)
@@ -409,8 +442,8 @@ def test_kept_features_serve_other_probes(made, tmp_path):
 
 def test_fewer_training_clips_are_the_same_ones_of_every_class(made):
     s = load_settings(made)
-    few = replace(s, train_per_class=paper.TrainPerClass(hacs=2))
-    manifest, limit = paper._benchmark(few, "hacs")
+    few = replace(s, train_per_class=config.TrainPerClass(hacs=2))
+    manifest, _, limit = probing.benchmark_rows(few, "hacs")
     train = manifest.table[manifest.table.split == "train"]
     assert limit == 2 and train.label.value_counts().tolist() == [2, 2]
     assert (manifest.table.split == "val").sum() == 2 * HELD_OUT
@@ -449,12 +482,12 @@ def test_released_weights_of_hugging_face(done, tmp_path):
     from transformers import VJEPA2Config, VJEPA2Model
 
     torch.manual_seed(0)
-    config = VJEPA2Config(
+    theirs = VJEPA2Config(
         patch_size=8, crop_size=32, frames_per_clip=8, hidden_size=32, num_hidden_layers=2,
         num_attention_heads=2, pred_hidden_size=24, pred_num_hidden_layers=1,
         pred_num_attention_heads=2, pred_num_mask_tokens=2,
     )  # fmt: skip
-    model = VJEPA2Model(config).eval()
+    model = VJEPA2Model(theirs).eval()
     model.save_pretrained(tmp_path / "hf")
     encoder, loaded = open_encoder(tmp_path / "hf", 32, 8)
     assert loaded.version == "V-JEPA 2" and encoder.cfg.heads == 2 and encoder.cfg.levels == (2,)

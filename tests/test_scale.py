@@ -113,8 +113,9 @@ def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(settings, uninterru
 DIES_ONCE = """\
 import os, signal, sys
 from pathlib import Path
-from vjepa_lib import paper
-died, train_step = Path(sys.argv.pop(1)), paper.Trainer.train_step
+from vjepa_lib.paper.__main__ import main
+from vjepa_lib.pretrain import Trainer
+died, train_step = Path(sys.argv.pop(1)), Trainer.train_step
 
 def dying(self, clips):
     if self.step == 7 and os.environ["RANK"] == "1" and not died.exists():
@@ -122,8 +123,8 @@ def dying(self, clips):
         os.kill(os.getpid(), signal.SIGKILL)
     return train_step(self, clips)
 
-paper.Trainer.train_step = dying
-sys.exit(paper.main(sys.argv[1:]))
+Trainer.train_step = dying
+sys.exit(main(sys.argv[1:]))
 """
 
 

@@ -1,0 +1,106 @@
+"""The profile `paper` from the command line: train, probe, status, table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from vjepa_lib import runs
+from vjepa_lib.distributed import ElsewhereError, start
+from vjepa_lib.errors import CompanionError, RunStoreError
+from vjepa_lib.paper.config import Settings, load_settings
+from vjepa_lib.paper.probing import evaluate_official, probe
+from vjepa_lib.paper.tables import planned_runs, status, write_table
+from vjepa_lib.paper.training import TrainingRun, train, train_one, training_run
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m vjepa_lib.paper", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    helps = {
+        "train": "pretrain one variant, or without --variant all that is planned",
+        "probe": "read encoders on the benchmarks: one variant's, a file's, or all that are trained",
+        "status": "what is finished, running, stopped, missing",
+        "table": "finished readings beside the published numbers, as CSV and Markdown",
+    }
+    for name, text in helps.items():
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--config", type=Path, default=os.environ.get("VJEPA_PAPER", "paper.toml"))
+        if name in ("train", "probe"):
+            command.add_argument("--variant")
+            command.add_argument("--form", default="released", help="released or described")
+            command.add_argument("--seed", type=int, default=239)
+            command.add_argument("--regime", help="ucf101 or mixed; default: the variant's own")
+        if name == "train":
+            command.add_argument("--cluster", choices=["ray"], help="one run a task on a Ray cluster")
+            command.add_argument("--gpus", type=float, default=1.0, help="GPUs of a run on the cluster")
+        if name == "probe":
+            command.add_argument("--encoder", type=Path, help="released weights: a file or a folder")
+            command.add_argument("--benchmarks", help="comma-separated; default: all with a manifest")
+        if name == "table":
+            command.add_argument("--out", type=Path, default=Path("figures"))
+    return parser
+
+
+def _wanted(settings: Settings, args: argparse.Namespace) -> list[TrainingRun]:
+    if args.variant:
+        return [training_run(settings, args.variant, args.form, args.seed, args.regime)]
+    return planned_runs(settings)
+
+
+def _train_command(settings: Settings, args: argparse.Namespace) -> None:
+    wanted = _wanted(settings, args)
+    if args.cluster:
+        gpus = args.gpus if settings.device == "cuda" else 0.0
+        job = partial(train_one, settings)
+        runs.ensure(settings.store, wanted, job, device=settings.device, cluster=args.cluster, gpus=gpus)
+    for run in wanted:
+        path = train(settings, run)
+        if start(settings.device)[0].rank == 0:
+            print(f"{run.variant} ({run.form}), {run.regime}, seed {run.seed}: {path}", flush=True)
+
+
+def _probe_command(settings: Settings, args: argparse.Namespace) -> None:
+    chosen = args.benchmarks.split(",") if args.benchmarks else None
+    if args.encoder:
+        print(evaluate_official(args.encoder, chosen, settings).to_string(index=False))
+        return
+    wanted = _wanted(settings, args)
+    if not args.variant:
+        wanted = [run for run in wanted if settings.store.has(run)]
+        if not wanted:
+            raise RunStoreError("Nothing planned is trained yet: run 'train' first.")
+    for run in wanted:
+        print(probe(settings, run, chosen).to_string(index=False), flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        settings = load_settings(args.config)
+        if args.command == "train":
+            _train_command(settings, args)
+        elif args.command == "probe":
+            _probe_command(settings, args)
+        elif args.command == "status":
+            print(status(settings).to_string(index=False))
+        else:
+            print(*write_table(settings, args.out), sep="\n")
+    except ElsewhereError:
+        return 2
+    except CompanionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped: the same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""What a lab has to say, and the protocol: every default is that of arXiv 2605.17165."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from vjepa_lib import study
+from vjepa_lib.augment import Augmentation
+from vjepa_lib.errors import ConfigError
+from vjepa_lib.probes import ProbeConfig
+from vjepa_lib.runs import RunStore
+from vjepa_lib.schedules import Schedule
+from vjepa_lib.settings import read_settings
+from vjepa_lib.vit import EncoderConfig, PredictorConfig
+
+PROFILE = study.get_profile("paper")
+
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Manifests of the sets that are pretrained on (rows of split `train`)."""
+
+    ucf101: Path | None = None
+    ssv2: Path | None = None
+    imagenet100: Path | None = None
+
+
+@dataclass(frozen=True)
+class Benchmarks:
+    """Manifests of the sets that frozen encoders are read on."""
+
+    diving48: Path | None = None
+    ssv2: Path | None = None
+    imagenet100: Path | None = None
+    ucf101: Path | None = None
+    kinetics400: Path | None = None
+    hacs: Path | None = None
+
+
+@dataclass(frozen=True)
+class Regime:
+    """Shares of the pretraining sets, and how far apart a clip's frames are.
+
+    Attributes
+    ----------
+    ucf101, ssv2, imagenet100 : probability of drawing a clip from each.
+    fps, frame_step : frame rate in frames per second, or distance in frames; one of the two.
+    """
+
+    ucf101: float = 0.0
+    ssv2: float = 0.0
+    imagenet100: float = 0.0
+    fps: float | None = None
+    frame_step: int | None = None
+
+
+@dataclass(frozen=True)
+class Regimes:
+    """The two regimes of arXiv 2605.17165."""
+
+    ucf101: Regime = field(default_factory=lambda: Regime(ucf101=1.0, fps=16.0))
+    mixed: Regime = field(default_factory=lambda: Regime(0.2, 0.6, 0.2, frame_step=2))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Sizes inside the objective: hidden width of heads, directions of SIGReg."""
+
+    head_hidden: int = PROFILE.head_hidden
+    sigreg_directions: int = PROFILE.sigreg_directions
+
+
+@dataclass(frozen=True)
+class TrainPerClass:
+    """Training clips of a class that a probe may use, drawn once; 0 for all of them."""
+
+    diving48: int = 0
+    ssv2: int = 0
+    imagenet100: int = 0
+    ucf101: int = 0
+    kinetics400: int = 0
+    hacs: int = 0
+
+
+@dataclass(frozen=True)
+class Heads:
+    """How the heads of the probes are trained; the last epoch counts, so nothing is chosen.
+
+    Attributes
+    ----------
+    epochs, batch, heads : of the attentive head, over all tokens or over the mean token.
+    linear_epochs, linear_batch : of the linear one.
+    lr, weight_decay : of AdamW, for both.
+    """
+
+    epochs: int = PROFILE.probes.epochs
+    batch: int = PROFILE.probes.batch
+    heads: int = PROFILE.probes.heads
+    linear_epochs: int = PROFILE.probes.linear_epochs
+    linear_batch: int = PROFILE.probes.linear_batch
+    lr: float = PROFILE.probes.lr
+    weight_decay: float = PROFILE.probes.weight_decay
+
+    @property
+    def config(self) -> ProbeConfig:
+        return ProbeConfig(linear="adamw", choose_epoch=False, **asdict(self))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a lab has to say; every default is the protocol's.
+
+    Attributes
+    ----------
+    device : 'cuda' or 'cpu'.
+    workers : loader processes of each training process.
+    checkpoint_every : steps between checkpoints.
+    runs : folder of the run store; None for `paper` below the usual one.
+    features : folder where encoded clips are kept for other probes; None deletes them with the
+        probe they were made for.
+    variants, forms, seeds : what is to be trained; without variants, what the paper published.
+    model, predictor, schedule, augmentation, terms : of training.
+    probes : of reading.
+    """
+
+    device: str = "cuda"
+    workers: int = 8
+    checkpoint_every: int = 500
+    runs: Path | None = None
+    features: Path | None = None
+    variants: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ("released",)
+    seeds: tuple[int, ...] = (239,)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    benchmarks: Benchmarks = field(default_factory=Benchmarks)
+    train_per_class: TrainPerClass = field(default_factory=TrainPerClass)
+    regimes: Regimes = field(default_factory=Regimes)
+    model: EncoderConfig = PROFILE.encoder
+    predictor: PredictorConfig = PROFILE.predictor
+    schedule: Schedule = PROFILE.schedule
+    augmentation: Augmentation = PROFILE.augmentation
+    terms: Terms = field(default_factory=Terms)
+    probes: Heads = field(default_factory=Heads)
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or self.checkpoint_every < 1:
+            raise ConfigError("workers must be at least 0 and checkpoint_every at least 1.")
+
+    @property
+    def store(self) -> RunStore:
+        return RunStore(self.runs or study.runs_root() / "paper")
+
+
+def load_settings(path: str | Path) -> Settings:
+    """Settings from a TOML file; see `settings.read_settings` for its errors."""
+    return read_settings(path, Settings())
+
+
+
+# --- the protocol of the probes -----------------------------------------------------------------
+
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a frozen encoder is read on one benchmark: 16 evenly spread frames, centre crop.
+
+    Attributes
+    ----------
+    probes : 'attentive' (over all tokens), 'attentive_mean' (the same head over the mean token),
+        'linear' (on the mean token).
+    split : what accuracy is reported on; the probe never sees it before.
+    antialias : low-pass before shrinking, as the source does for images alone.
+    extension : ours; the source has no such row.
+    """
+
+    probes: tuple[str, ...]
+    split: str
+    antialias: bool = False
+    extension: bool = False
+
+
+_BOTH = ("attentive", "linear")
+PROTOCOLS: dict[str, Protocol] = {
+    "diving48": Protocol(("attentive",), "test"),
+    "ssv2": Protocol(("attentive_mean",), "val"),
+    "imagenet100": Protocol(("linear",), "val", antialias=True),
+    "ucf101": Protocol(_BOTH, "test", extension=True),
+    "kinetics400": Protocol(_BOTH, "val", extension=True),
+    "hacs": Protocol(_BOTH, "val", extension=True),
+}

@@ -1,0 +1,221 @@
+"""Frozen encoders read on the benchmarks: one run an encoder and benchmark."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+
+from vjepa_lib import runs
+from vjepa_lib.checkpoints import open_encoder
+from vjepa_lib.clip_reader import ClipSpec
+from vjepa_lib.errors import ConfigError
+from vjepa_lib.features import read_features
+from vjepa_lib.manifests import Manifest
+from vjepa_lib.paper.config import PROTOCOLS, Heads, Protocol, Settings, load_settings
+from vjepa_lib.paper.rows import last_change, rows_of
+from vjepa_lib.paper.training import TrainingRun, load_encoder
+from vjepa_lib.probes import attentive_probe, linear_probe
+from vjepa_lib.runs import config_hash
+from vjepa_lib.sources import StreamedClips
+from vjepa_lib.vit import Encoder, EncoderConfig
+
+
+@dataclass(frozen=True)
+class ProbeRun:
+    """Everything a reading is made from.
+
+    Attributes
+    ----------
+    variant, form, regime, seed : of the encoder; 'official' and the file's name for others.
+    encoder : hash of its training run, or digest of its weights.
+    rows, clips : digest of the benchmark's rows used, and their number.
+    """
+
+    variant: str
+    form: str
+    regime: str
+    seed: int
+    encoder: str
+    benchmark: str
+    protocol: Protocol
+    clip: ClipSpec
+    rows: str
+    clips: int
+    train_per_class: int
+    heads: Heads
+    profile: str = "paper"
+    kind: str = "probe"
+
+
+def benchmark_rows(settings: Settings, name: str) -> tuple[Manifest, str, int]:
+    """The labelled rows a benchmark uses, their digest, and its limit of training clips a class."""
+    if name not in PROTOCOLS:
+        raise ConfigError(f"Unknown benchmark {name!r}: choose one of {', '.join(PROTOCOLS)}.")
+    path = getattr(settings.benchmarks, name)
+    if path is None:
+        raise ConfigError(f"Give the manifest of {name} under [benchmarks].")
+    limit = getattr(settings.train_per_class, name)
+    return *rows_of(path, last_change(path), PROTOCOLS[name].split, limit), limit
+
+
+def given_benchmarks(settings: Settings) -> list[str]:
+    """Benchmarks with a manifest."""
+    return [n for n in PROTOCOLS if getattr(settings.benchmarks, n) is not None]
+
+
+def probe_run(settings: Settings, names: dict, encoder: str, cfg: EncoderConfig, benchmark: str) -> ProbeRun:
+    """The reading of an encoder on a benchmark.
+
+    Parameters
+    ----------
+    names : variant, form, regime and seed, for reading.
+    encoder : what identifies the encoder.
+    cfg : its geometry, which decides frames and size of the clips.
+
+    Raises
+    ------
+    ConfigError, DataError : unknown benchmark, or its manifest is missing or wrong.
+    """
+    manifest, digest, limit = benchmark_rows(settings, benchmark)
+    protocol = PROTOCOLS[benchmark]
+    clip = ClipSpec(cfg.frames, (cfg.height, cfg.width_px), antialias=protocol.antialias)
+    return ProbeRun(
+        **names,
+        encoder=encoder,
+        benchmark=benchmark,
+        protocol=protocol,
+        clip=clip,
+        rows=digest,
+        clips=len(manifest),
+        train_per_class=limit,
+        heads=settings.probes,
+    )
+
+
+def _read(
+    run: ProbeRun, folder: Path, device: str, settings: Settings, encoder: Callable[[], Encoder]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Encode the clips, train the probes: (metrics, no curves)."""
+    manifest, _, _ = benchmark_rows(settings, run.benchmark)
+    clips = StreamedClips(manifest, run.clip, settings.workers, skip_broken=True)
+    kept = folder
+    if settings.features:
+        key = config_hash([run.encoder, run.rows, run.clip])
+        kept = settings.features / f"{run.benchmark}-{key}"
+    tokens_wanted = "attentive" in run.protocol.probes
+    found = read_features(encoder().to(device), clips, kept, tokens_wanted)
+    usable = np.ones(len(manifest), bool)
+    usable[list(found.skipped)] = False
+    splits, labels = manifest.table["split"].to_numpy(), manifest.labels.copy()
+    train = np.flatnonzero((splits == "train") & usable)
+    test = np.flatnonzero((splits == run.protocol.split) & usable)
+    rows = {"train": train, "val": test, "test": test}  # nothing is chosen: `val` is not read
+    cfg = run.heads.config
+    out, right = [], {"row": torch.from_numpy(test)}
+    for probe in run.protocol.probes:
+        if probe == "linear":
+            x = found.mean.float().numpy()
+            correct = linear_probe(x, labels, rows, cfg, seed=0)
+        else:
+            x = found.tokens if probe == "attentive" else found.mean
+            correct = attentive_probe(x, labels, rows, cfg, seed=0, device=device)
+        right[probe] = torch.from_numpy(np.ascontiguousarray(correct))
+        out.append(
+            {
+                "benchmark": run.benchmark,
+                "probe": probe,
+                "top1": 100 * float(np.mean(correct)),
+                "correct": int(np.sum(correct)),
+                "n_test": len(test),
+                "n_train": len(train),
+                "broken": len(found.skipped),
+                "epochs": cfg.linear_epochs if probe == "linear" else cfg.epochs,
+                "extension": run.protocol.extension,
+            }
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(right, folder / "right.safetensors")  # per clip, for paired tests
+    return pd.DataFrame(out), pd.DataFrame({"step": []})
+
+
+def probe(
+    settings: Settings, run: TrainingRun, benchmarks: Sequence[str] | None = None, progress: bool = True
+) -> pd.DataFrame:
+    """Read the encoder of a finished run on benchmarks, each unless it is done.
+
+    Parameters
+    ----------
+    benchmarks : names; None for all that have a manifest.
+
+    Returns
+    -------
+    DataFrame, a row per benchmark and probe; see `runs.RunStore.frame`.
+
+    Raises
+    ------
+    RunStoreError : the run is not finished, the store cannot be written, or a reading failed.
+    """
+    settings.store.load(run)
+    names = {k: getattr(run, k) for k in ("variant", "form", "regime", "seed")}
+    open_it = partial(load_encoder, settings, run)
+    return _readings(settings, names, config_hash(run), run.train.encoder, open_it, benchmarks, progress)
+
+
+def evaluate_official(
+    path: str | Path,
+    benchmarks: Sequence[str] | None = None,
+    settings: Settings | str | Path = "paper.toml",
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Read released weights with the paper's probes, as our own encoders are read.
+
+    Parameters
+    ----------
+    path : checkpoint of the `vjepa2` repository, or a Hugging Face file or folder.
+    benchmarks : names; None for all that have a manifest.
+    settings : Settings, or the TOML file of them.
+
+    Returns
+    -------
+    DataFrame, a row per benchmark and probe: `top1` in percent, `correct`, `n_test`, `n_train`.
+
+    Raises
+    ------
+    DataError, ConfigError : weights, settings or manifests that cannot be used.
+    RunStoreError : the store cannot be written, or a reading failed; finished ones are kept.
+    """
+    if not isinstance(settings, Settings):
+        settings = load_settings(settings)
+    encoder, _ = open_encoder(path, settings.model.height, settings.model.frames)
+    names = {"variant": "official", "form": Path(path).name, "regime": "official", "seed": 0}
+    digest = hashlib.sha256(repr(encoder.cfg).encode())
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+    key = digest.hexdigest()[:16]
+    return _readings(settings, names, key, encoder.cfg, lambda: encoder, benchmarks, progress)
+
+
+def _readings(
+    settings: Settings,
+    names: dict,
+    key: str,
+    cfg: EncoderConfig,
+    encoder: Callable[[], Encoder],
+    benchmarks: Sequence[str] | None,
+    progress: bool,
+) -> pd.DataFrame:
+    chosen = list(benchmarks) if benchmarks else given_benchmarks(settings)
+    if not chosen:
+        raise ConfigError("No benchmark has a manifest: give one under [benchmarks].")
+    todo = [probe_run(settings, names, key, cfg, name) for name in chosen]
+    read = partial(_read, settings=settings, encoder=encoder)
+    runs.ensure(settings.store, todo, read, device=settings.device, progress=progress)
+    return settings.store.frame(todo)

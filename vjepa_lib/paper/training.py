@@ -1,0 +1,223 @@
+"""Pretraining at the paper's size: one run a variant and seed, alone or under `torchrun`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+from safetensors.torch import load_file, save_file
+
+from vjepa_lib import study
+from vjepa_lib.clip_reader import ClipSpec
+from vjepa_lib.distributed import World, start
+from vjepa_lib.errors import ConfigError, RunStoreError
+from vjepa_lib.paper.config import Regime, Settings
+from vjepa_lib.paper.rows import training_rows
+from vjepa_lib.pretrain import Pretrained, StreamedMixture, Trainer, TrainSetup, pretrain
+from vjepa_lib.runs import RunStore, config_hash
+from vjepa_lib.vit import Encoder
+
+LOCK_PATIENCE = 60.0  # seconds; a killed process's lock is free at once, its workers' may take some
+
+
+
+@dataclass(frozen=True)
+class SetUsed:
+    """A pretraining set as a run used it: its share, its clips, and a digest of its rows."""
+
+    name: str
+    weight: float
+    clips: int
+    rows: str
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Everything a pretrained encoder is made from; its hash is its address in the store."""
+
+    variant: str
+    form: str
+    regime: str
+    seed: int
+    train: TrainSetup
+    clip: ClipSpec
+    data: tuple[SetUsed, ...]
+    profile: str = "paper"
+    kind: str = "pretraining"
+
+
+def training_run(
+    settings: Settings, variant: str, form: str = "released", seed: int = 239, regime: str | None = None
+) -> TrainingRun:
+    """The run of a variant; one that trains the same encoder as another is that other run.
+
+    Raises
+    ------
+    ConfigError : unknown variant, form or regime, or a set of the regime without a manifest.
+    DataError : a manifest cannot be read.
+    """
+    like = study.canonical(study.resolve(variant, form, "mini", seed, regime))
+    if like.kind not in ("pretrain", "random_init"):
+        raise ConfigError(f"{variant} is a reference of the embedded data: choose a variant.")
+    if not hasattr(settings.regimes, like.regime):
+        raise ConfigError(f"The protocol has no regime {like.regime!r}: choose ucf101 or mixed.")
+    # The terms and masks are those of every profile; only sizes differ.
+    sizes = {"hidden": settings.terms.head_hidden, "directions": settings.terms.sigreg_directions}
+    terms = tuple(
+        replace(t, options=tuple((k, sizes.get(k, v)) for k, v in t.options)) for t in like.train.terms
+    )
+    untrained = like.kind == "random_init"
+    setup = replace(
+        like.train,
+        encoder=settings.model,
+        predictor=settings.predictor,
+        terms=terms,
+        schedule=replace(settings.schedule, steps=0) if untrained else settings.schedule,
+        augmentation=settings.augmentation,
+    )
+    mix = getattr(settings.regimes, like.regime)
+    clip = ClipSpec(
+        settings.model.frames,
+        (settings.model.height, settings.model.width_px),
+        sampling="window",
+        stride=mix.frame_step,
+        fps=mix.fps,
+        antialias=False,
+    )
+    data = []
+    for name, weight in () if untrained else _weights(mix).items():
+        path = getattr(settings.pretraining, name)
+        if path is None:
+            raise ConfigError(
+                f"The regime {like.regime} draws from {name}: give its manifest under [pretraining]."
+            )
+        train, digest = training_rows(path)
+        data.append(SetUsed(name, weight, len(train), digest))
+    return TrainingRun(like.variant, like.form, like.regime, seed, setup, clip, tuple(data))
+
+
+def _weights(mix: Regime) -> dict[str, float]:
+    weights = {n: getattr(mix, n) for n in ("ucf101", "ssv2", "imagenet100")}
+    return {n: w for n, w in weights.items() if w > 0}
+
+
+@contextmanager
+def _alone(store: RunStore, run: TrainingRun, world: World) -> Iterator[bool]:
+    """Hold a run's lock on the first process only; yields whether the run is still to be done."""
+    lock = FileLock(store.root / ".locks" / config_hash(run))
+
+    def take() -> bool:
+        store.check_writable()
+        (store.root / ".locks").mkdir(exist_ok=True)
+        try:
+            lock.acquire(timeout=LOCK_PATIENCE)
+        except Timeout:
+            raise RunStoreError(
+                f"Run {config_hash(run)} is being trained by another process: wait for it, or stop "
+                "it and give this command again."
+            ) from None
+        return not store.has(run)
+
+    try:
+        yield world.once(take)
+    finally:
+        lock.release()
+
+
+def train(settings: Settings, run: TrainingRun, progress: bool = True) -> Path:
+    """Train a run unless it is finished, going on from its checkpoint if it was stopped.
+
+    Alone, or together with the processes that `torchrun` started: all of them train, the first
+    one locks, stores and logs.
+
+    Returns
+    -------
+    Path
+        Folder of the finished run: configuration, curves, provenance, `encoder.safetensors`.
+
+    Raises
+    ------
+    RunStoreError : another process trains this run, or the store cannot be written.
+    CompanionError : as `pretrain`.
+    """
+    store = settings.store
+    world, _ = start(settings.device)
+    if not world.same(config_hash(run)):
+        raise ConfigError(
+            "The processes do not agree on the run: the machines need the same settings and manifests."
+        )
+    with _alone(store, run, world) as missing:
+        if missing:
+            before = time.perf_counter()
+            done = _pretrained(settings, run, store.partial(run), progress)
+
+            def keep() -> None:
+                metrics, curves = _kept(done, store.partial(run), world.size)
+                store.save(run, metrics, curves, time.perf_counter() - before)
+
+            world.once(keep)
+    return store.path(run)
+
+
+def _pretrained(settings: Settings, run: TrainingRun, folder: Path, progress: bool) -> Pretrained:
+    """The networks of a run, trained; the random encoder as it is."""
+    if not run.data:
+        return Pretrained(Trainer(run.train, start(settings.device)[1]), pd.DataFrame({"step": []}))
+    manifests = {s.name: training_rows(getattr(settings.pretraining, s.name))[0] for s in run.data}
+    weights = {s.name: s.weight for s in run.data}
+    source = StreamedMixture(manifests, weights, run.clip, settings.workers)
+    file = folder / "checkpoint.pt"
+    _agree_on(file, start(settings.device)[0])
+    return pretrain(run.train, source, settings.device, file, settings.checkpoint_every, progress)
+
+
+def _agree_on(file: Path, world: World, patience: int = 30) -> None:
+    """Wait until all processes see the same checkpoint, or the same lack of one.
+
+    A network disk may show a file that one machine has just written a little later to the others;
+    a process that started from the beginning meanwhile would spoil the run.
+    """
+    for _ in range(patience):
+        seen = f"{file.stat().st_size} {file.stat().st_mtime_ns}" if file.exists() else "none"
+        if world.same(seen):
+            return
+        time.sleep(2)
+    raise RunStoreError(
+        f"The processes do not see the same {file}: `runs` must be a folder that all machines share."
+    )
+
+
+def _kept(done: Pretrained, folder: Path, processes: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Leave the encoder where the store takes it from; (metrics, curves)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {k: v.contiguous() for k, v in done.encoder.state_dict().items()}
+    save_file(state, folder / study.ENCODER_FILE)
+    last = done.curves.iloc[[-1]] if len(done.curves) else pd.DataFrame({"step": [-1]})
+    return last.assign(processes=processes), done.curves
+
+
+def train_one(
+    settings: Settings, run: TrainingRun, folder: Path, device: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`train` for `runs.ensure`, which locks and stores itself."""
+    return _kept(_pretrained(replace(settings, device=device), run, folder, False), folder, 1)
+
+
+def load_encoder(settings: Settings, run: TrainingRun) -> Encoder:
+    """The frozen, evaluated encoder of a finished run.
+
+    Raises
+    ------
+    RunStoreError : the run is not finished, or its encoder was deleted.
+    """
+    path = settings.store.load(run).path / study.ENCODER_FILE
+    if not path.exists():
+        raise RunStoreError(f"{path} is gone: delete its folder and train the run again.")
+    encoder = Encoder(run.train.encoder)
+    encoder.load_state_dict(load_file(path))
+    return encoder.requires_grad_(False).eval()
