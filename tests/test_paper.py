@@ -162,6 +162,17 @@ def test_the_address_of_a_run_depends_on_rows_and_not_on_where_files_lie(made, t
     assert config_hash(training_run(fewer, "ucf_baseline")) != config_hash(run)
 
 
+def test_a_plan_has_every_form_once_and_the_random_encoder(made):
+    s = load_settings(made)
+    s = replace(s, variants=("baseline", "fwm", "random_init"), forms=("released", "described"))
+    assert [(r.variant, r.form, r.regime) for r in paper.plan(s)] == [
+        ("baseline", "released", "mixed"), ("fwm", "released", "mixed"),
+        ("fwm", "described", "mixed"), ("random_init", "released", "mixed"),
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="Unknown variant 'fwn'"):
+        paper.plan(replace(s, variants=("fwn",)))
+
+
 def test_a_manifest_that_is_built_again_is_read_again(made, tmp_path):
     s = load_settings(made)
     path = tmp_path / "ucf101.csv"

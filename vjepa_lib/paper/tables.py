@@ -24,7 +24,6 @@ from vjepa_lib.statistics import proportion_interval
 _PUBLISHED_PROBES = {"attentive_mean": "attentive_on_mean_token"}
 
 
-
 @dataclass(frozen=True)
 class Planned:
     """A row that is wanted: names as in the paper's table."""
@@ -57,12 +56,11 @@ def plan(settings: Settings) -> list[Planned]:
         wanted = [(r.variant, r.regime, int(r.seed)) for r in rows.itertuples()]
     else:
         wanted = [(v, None, s) for v in settings.variants for s in settings.seeds]
-    rows = [
-        Planned(variant, form, regime or study.get_variant(variant).regime, seed)
-        for variant, regime, seed in wanted
-        for form in settings.forms
-        if form == "released" or study.differs(variant)
-    ]
+    rows = []
+    for variant, regime, seed in wanted:
+        for form in settings.forms:
+            found = study.resolve(variant, form, "mini", seed, regime)
+            rows.append(Planned(variant, found.form, found.regime, seed))  # one form: 'released'
     return list(dict.fromkeys(rows))
 
 
