@@ -1,13 +1,15 @@
 """Tables of the ablation notebooks, on results made up so that the answer is known."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from vjepa_lib import ablation, combination, statistics, study
+from vjepa_lib import ablation, combination, recorded, statistics, study
 from vjepa_lib.errors import DataError
+from vjepa_lib.figures import format_table
 
 BENCHMARKS = ("actions", "fine_motion", "shift_kinetics", "shift_hacs")
 
@@ -129,6 +131,19 @@ def test_the_whole_is_compared_with_its_better_part(crossing):
     assert (row.best_part, row.effect) == ("vclr", pytest.approx(3))
     row = all_six.loc["fwm_hw_ld+iic (described)"]  # 8 + 3, better part 8
     assert (row.best_part, row.effect) == ("fwm_hw_ld (described)", pytest.approx(3))
+
+
+def test_the_answer_is_sorted_and_has_intervals(crossing):
+    table = combination.answer(crossing)
+    assert list(table.columns[1:]) == ["mean of six benchmarks", *combination.SHIFTED]
+    assert len(table) == 15 and table.objective[0] == "fwm_hw_ld+vclr"  # 4 + 10
+    assert table.set_index("objective").shift_hacs["vclr"] == "+10.0 [+10.0, +10.0]"
+
+
+def test_the_readme_answers_with_the_recorded_numbers():
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    table = format_table(combination.answer(recorded.load()))
+    assert table in text, f"put this into README.md:\n{table}"
 
 
 def test_contrast_on_halves_is_compared_with_the_base(crossing):

@@ -116,6 +116,25 @@ def on_halves(results: pd.DataFrame, base: str = "fwm_hw_ld") -> pd.DataFrame:
     return gains(rows.assign(name=rows.variant), base)
 
 
+def answer(results: pd.DataFrame) -> pd.DataFrame:
+    """The research question in one table: every cell of the crossing against the baseline.
+
+    Returns
+    -------
+    DataFrame: `objective`, and for the mean over benchmarks and each shifted one the difference to
+    the baseline in points with its t interval over seeds, as text.
+    """
+    table = gains(crossed(results))
+    out = {}
+    for benchmark in ("all", *SHIFTED):
+        part = table[table.benchmark == benchmark]
+        values = zip(part.name, part.effect, part.low, part.high, strict=True)
+        out[benchmark] = {n: f"{e:+.1f} [{a:+.1f}, {b:+.1f}]" for n, e, a, b in values}
+    wide = pd.DataFrame(out).rename(columns={"all": "mean of six benchmarks"})
+    order = table[table.benchmark == "all"].sort_values("effect", ascending=False).name
+    return wide.loc[order].rename_axis("objective").reset_index()
+
+
 def matched_weights(
     config: study.RunConfig,
     sets: Mapping[str, ClipSet],
