@@ -247,6 +247,7 @@ def test_a_finished_run_keeps_its_encoder_and_costs_nothing_more(done):
     weights = load_file(stored.path / study.ENCODER_FILE)
     encoder = paper.load_encoder(s, run)
     assert all(torch.equal(weights[k], v) for k, v in encoder.state_dict().items())
+    assert (stored.path / study.ENCODER_FILE).stat().st_mode & 0o044 == 0o044  # colleagues may read
     fresh = Encoder(s.model).state_dict()
     assert any(not torch.equal(weights[k], v) for k, v in fresh.items())
     assert list(stored.curves.step) == list(range(6)) and stored.config["regime"] == "ucf101"
@@ -256,7 +257,8 @@ def test_a_finished_run_keeps_its_encoder_and_costs_nothing_more(done):
     for command in ("train", "probe"):
         assert main([command, "--config", str(done)]) == 0
     assert before == {p: p.stat().st_mtime_ns for p in s.store.root.rglob("*.csv")}
-    assert not list((s.store.root / ".partial").iterdir())  # gigabytes of features are gone
+    left = (s.store.root / ".partial").glob("[!.]*")
+    assert not list(left)  # gigabytes of features are gone
 
 
 def test_readings_record_the_protocol_and_every_clip(done):
@@ -443,11 +445,11 @@ def test_kept_features_serve_other_probes(made, tmp_path):
     run = training_run(s, "random_init")
     paper.train(s, run, progress=False)
     paper.probe(s, run, progress=False)
-    (folder,) = s.features.iterdir()
+    (folder,) = s.features.glob("[!.]*")
     note = (folder / "progress.json").stat().st_mtime_ns
     other = replace(s, probes=replace(s.probes, epochs=1))
     assert len(paper.probe(other, run, progress=False)) == 2
-    assert [p.name for p in s.features.iterdir()] == [folder.name]
+    assert [p.name for p in s.features.glob("[!.]*")] == [folder.name]
     assert (folder / "progress.json").stat().st_mtime_ns == note
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 from safetensors.torch import save_file
 
 from vjepa_lib import runs
@@ -111,7 +112,10 @@ def _read(
         key = config_hash([run.encoder, run.rows, run.clip])
         kept = settings.features / f"{run.benchmark}-{key}"
     tokens_wanted = "attentive" in run.protocol.probes
-    found = read_features(encoder().to(device), clips, kept, tokens_wanted)
+    # Readings with other heads may share the features, and be asked for at the same time.
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_name(f".{kept.name}.lock")):
+        found = read_features(encoder().to(device), clips, kept, tokens_wanted)
     usable = np.ones(len(manifest), bool)
     usable[list(found.skipped)] = False
     splits, labels = manifest.table["split"].to_numpy(), manifest.labels.copy()
@@ -143,6 +147,7 @@ def _read(
         )
     folder.mkdir(parents=True, exist_ok=True)
     save_file(right, folder / "right.safetensors")  # per clip, for paired tests
+    (folder / "right.safetensors").chmod(0o644)
     return pd.DataFrame(out), pd.DataFrame({"step": []})
 
 

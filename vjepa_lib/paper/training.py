@@ -197,6 +197,7 @@ def _kept(done: Pretrained, folder: Path, processes: int) -> tuple[pd.DataFrame,
     folder.mkdir(parents=True, exist_ok=True)
     state = {k: v.contiguous() for k, v in done.encoder.state_dict().items()}
     save_file(state, folder / study.ENCODER_FILE)
+    (folder / study.ENCODER_FILE).chmod(0o644)  # safetensors writes for the owner alone
     last = done.curves.iloc[[-1]] if len(done.curves) else pd.DataFrame({"step": [-1]})
     return last.assign(processes=processes), done.curves
 
