@@ -367,6 +367,20 @@ def test_mistakes_on_the_command_line_are_one_sentence(made, tmp_path, capsys):
         assert says in error and error.strip().count("\n") == 0 and error.startswith("error: ")
 
 
+def test_a_device_that_is_not_there_is_told_and_finished_runs_need_none(done, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    s = replace(load_settings(done), device="cuda")
+    assert paper.train(s, training_run(s, "ucf_baseline", seed=3)).is_dir()
+    new = training_run(s, "ucf_baseline", seed=4)
+    with pytest.raises(ConfigError, match="PyTorch sees no GPU on this machine: choose 'cpu'"):
+        paper.train(s, new, progress=False)
+    with pytest.raises(ConfigError, match="Unknown device 'gpu': choose 'cpu' or 'cuda'"):
+        paper.train(replace(s, device="gpu"), new, progress=False)
+    other = replace(s, probes=config.Heads(epochs=1))
+    with pytest.raises(RunStoreError, match="1 of 1 runs failed.*sees no GPU"):
+        paper.probe(other, training_run(s, "ucf_baseline", seed=3), ["ssv2"], progress=False)
+
+
 # --- features ---------------------------------------------------------------------------------
 
 

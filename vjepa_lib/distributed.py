@@ -124,6 +124,23 @@ def spans_processes(batch: int, parts: int, world: World) -> bool:
     )
 
 
+def check_device(device: str | torch.device) -> None:
+    """Fail with a sentence before PyTorch fails with a traceback.
+
+    Raises
+    ------
+    ConfigError : no such kind of device, or a GPU is asked for and PyTorch sees none.
+    """
+    kind = str(device).split(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise ConfigError(f"Unknown device {str(device)!r}: choose 'cpu' or 'cuda'.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "The device is 'cuda' and PyTorch sees no GPU on this machine: choose 'cpu', or install a "
+            "PyTorch for its GPU."
+        )
+
+
 def _meeting_point() -> dict:
     """Where the processes of one attempt find each other: arguments of `init_process_group`.
 

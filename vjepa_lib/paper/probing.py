@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from vjepa_lib import runs
 from vjepa_lib.checkpoints import open_encoder
 from vjepa_lib.clip_reader import ClipSpec
+from vjepa_lib.distributed import check_device
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.features import read_features
 from vjepa_lib.manifests import Manifest
@@ -105,6 +106,7 @@ def _read(
     run: ProbeRun, folder: Path, device: str, settings: Settings, encoder: Callable[[], Encoder]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Encode the clips, train the probes: (metrics, no curves)."""
+    check_device(device)
     manifest, _, _ = benchmark_rows(settings, run.benchmark)
     clips = StreamedClips(manifest, run.clip, settings.workers, skip_broken=True)
     kept = folder

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from vjepa_lib import study
 from vjepa_lib.clip_reader import ClipSpec
-from vjepa_lib.distributed import World, start
+from vjepa_lib.distributed import World, check_device, start
 from vjepa_lib.errors import ConfigError, RunStoreError
 from vjepa_lib.paper.config import Regime, Settings
 from vjepa_lib.paper.rows import training_rows
@@ -146,6 +146,8 @@ def train(settings: Settings, run: TrainingRun, progress: bool = True) -> Path:
     CompanionError : as `pretrain`.
     """
     store = settings.store
+    if not store.has(run):  # a machine without a GPU may still look a finished run up
+        check_device(settings.device)
     world, _ = start(settings.device)
     if not world.same(config_hash(run)):
         raise ConfigError(
@@ -166,6 +168,7 @@ def train(settings: Settings, run: TrainingRun, progress: bool = True) -> Path:
 
 def _pretrained(settings: Settings, run: TrainingRun, folder: Path, progress: bool) -> Pretrained:
     """The networks of a run, trained; the random encoder as it is."""
+    check_device(settings.device)
     if not run.data:
         return Pretrained(Trainer(run.train, start(settings.device)[1]), pd.DataFrame({"step": []}))
     manifests = {s.name: training_rows(getattr(settings.pretraining, s.name))[0] for s in run.data}
