@@ -89,7 +89,7 @@ def test_a_mistake_under_torchrun_is_told_once(settings, lab):
 
 
 def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(settings, uninterrupted):
-    config = settings("killed", steps=12)
+    config = settings("killed", steps=12, checkpoint_every=1)
     s = load_settings(config)
     file = s.store.partial(training_run(s, "ucf_baseline", seed=3)) / "checkpoint.pt"
     process = subprocess.Popen(
