@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from vjepa_lib import ablation, combination, recorded, statistics, study
+from vjepa_lib import ablation, combination, diagnostics, recorded, sections, statistics, study
 from vjepa_lib.errors import DataError
 from vjepa_lib.figures import format_table
+from vjepa_lib.grid import Grid
+from vjepa_lib.pretrain import TermSpec, Trainer
 
 BENCHMARKS = ("actions", "fine_motion", "shift_kinetics", "shift_hacs")
 
@@ -104,6 +107,89 @@ def test_sources_stay_apart(crossing):
     assert table.source.value_counts().to_dict() == {"a": len(crossing), "b": 4}
     text = ablation.sentence(pd.DataFrame({"name": ["x"], "effect": [1.23], "low": [-1], "high": [2]}))
     assert text == "x +1.2 [-1.0, +2.0]"
+
+
+def test_one_seed_is_told_without_an_interval(crossing, capsys):
+    gains = ablation.gains(ablation.named(crossing[crossing.seed == 0])).assign(source="a")
+    sections.found(gains)
+    said = capsys.readouterr().out
+    assert "a, 1 seed, mean" in said and "vclr +10.0," in said and "one seed gives no interval" in said
+    assert "nan" not in said and "clear gain" not in said
+
+
+def test_what_is_found_says_where_effects_are_clear(crossing, capsys):
+    rows = crossing[~((crossing.variant == "ltc") & (crossing.seed == 2))]
+    gains = ablation.gains(ablation.named(rows)).assign(source="a")
+    gains.loc[(gains.name == "fwm (described)") & (gains.benchmark == "actions"), ["low", "high"]] = -9, -1
+    sections.found(gains)
+    said = capsys.readouterr().out
+    assert "a, 2 to 3 seeds, mean" in said
+    assert "  fwm (described): clear gain on fine_motion, shift_kinetics, shift_hacs; clear loss on actions\n" in said
+    assert "  vclr: clear gain on actions, fine_motion, shift_kinetics, shift_hacs; clear loss on none\n" in said
+
+
+# --- terms at work --------------------------------------------------------------------------------
+
+
+def test_values_stand_at_their_places():
+    grid = Grid(2, 2, 3)
+    index = torch.tensor([[0, 7], [5, 11]])
+    got = ablation.on_grid(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), index, grid)
+    assert got.shape == (2, 2, 2, 3) and got.sum() == 10
+    assert (got[0, 0, 0, 0], got[0, 1, 0, 1], got[1, 0, 1, 2], got[1, 1, 1, 2]) == (1, 2, 3, 4)
+    flags = ablation.on_grid(torch.tensor([[True, False]]), index[:1], grid)
+    assert flags.dtype == torch.bool and flags.sum() == 1
+
+
+def test_an_early_trainer_is_the_run_after_its_first_steps(smoke_sets):
+    config = study.resolve("hw", "released", "smoke", 3)
+    trainer = ablation.early_trainer(config, smoke_sets, 2)
+    assert trainer.step == 2
+    by_hand, data = Trainer(config.train), study.training_clips(config, smoke_sets)
+    for step in range(2):
+        by_hand.train_step(data.batch(step, config.train.schedule.batch, 3, by_hand.device))
+    assert diagnostics.same_weights(trainer.context_encoder, by_hand.context_encoder)
+    assert ablation.early_trainer(config, smoke_sets, 999).step == config.train.schedule.steps
+
+
+def test_pulls_weigh_gradients_and_know_their_direction(smoke_sets):
+    trainer = Trainer(study.resolve("baseline", "released", "smoke", 0).train)
+    clips = smoke_sets["pre_videos"].batch(slice(0, 8))
+    flat = (("temperature", 1e6),)  # weights of 1: the JEPA loss once more
+    terms = {
+        "even": TermSpec("hw", 1.0, options=flat),
+        "half": TermSpec("hw", 0.5, options=flat),
+        "dead": TermSpec("ld", 1.0, options=(("hard_weighted", True), ("hidden", 8))),
+        "delta": TermSpec("delta", 0.5),
+    }
+    before = {k: v.clone() for k, v in trainer.context_encoder.state_dict().items()}
+    table = ablation.pulls(trainer, clips, terms).set_index("name")
+    assert list(table.index) == list(terms) and table.weight.tolist() == [1.0, 0.5, 1.0, 0.5]
+    assert table.pull[["even", "half", "dead"]].tolist() == pytest.approx([1.0, 0.5, 0.0], abs=1e-3)
+    assert table.cosine["even"] == pytest.approx(1, abs=1e-3) and table.pull["delta"] > 0
+    after = trainer.context_encoder.state_dict()
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_distance_from_the_start_is_that_of_the_same_seed(smoke_sets, monkeypatch):
+    """Encoders made here stand in for finished runs: as initialised, and with doubled weights."""
+
+    def encoder(config):
+        model = Trainer(study.resolve("baseline", "released", "smoke", config.seed).train).evaluated
+        if config.variant == "hw":
+            with torch.no_grad():
+                for p in model.parameters():
+                    p.mul_(2)
+        return model
+
+    monkeypatch.setattr(study, "load_encoder", encoder)
+    asked = [study.resolve(v, "released", "smoke", s) for s in (0, 1) for v in ("random_init", "delta", "hw")]
+    table = ablation.moved_from_start(asked, smoke_sets["pre_videos"].batch(slice(0, 2)))
+    assert list(zip(table.name, table.seed)) == [("delta", 0), ("hw", 0), ("delta", 1), ("hw", 1)]
+    still = table[table.name == "delta"]
+    assert still.cosine.tolist() == pytest.approx([1, 1]) and still.weights.tolist() == [0, 0]
+    assert table[table.name == "hw"].weights.tolist() == pytest.approx([1, 1])
+    assert (table[table.name == "hw"].cosine < 0.999).all()
 
 
 # --- the combination ----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ def training(
     configs: Sequence[study.RunConfig],
     shares: Sequence[tuple[str, str]],
     without: Sequence[str] = (),
+    suffix: str = "",
 ) -> pd.DataFrame:
     """Figures: loss and collapse over training, and each term's share in the loss of some variants.
 
@@ -23,6 +24,7 @@ def training(
     configs : live runs.
     shares : (variant, form) pairs whose loss is taken apart.
     without : names that the first figure leaves out.
+    suffix : of the artefacts' names, where a notebook has two baselines.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def training(
                 "feature_std": "feature std",
             },
         ),
-        "curves",
+        f"curves{suffix}",
         shown[["name", "seed", "step", *measured]],
         "Loss and collapse diagnostics of the evaluated encoder over training; bands: lowest to "
         "highest seed",
@@ -67,7 +69,7 @@ def training(
     table = pd.DataFrame(late)
     nb.out.table(
         table,
-        "shares",
+        f"shares{suffix}",
         "Share of each weighted term in the loss, percent, second half of the training",
         nb.hashes(trained),
         digits=1,
@@ -143,9 +145,12 @@ def found(gains: pd.DataFrame, baseline: str = "baseline") -> None:
     for source, part in gains.groupby("source", sort=False):
         everywhere = part[(part.benchmark == "all") & (part.name != "random_init")]
         print(
-            f"{source}, {int(part.n_seeds.min())} seeds, mean over six benchmarks against "
+            f"{source}, {_seeds(part.n_seeds)}, mean over six benchmarks against "
             f"{baseline}: {ablation.sentence(everywhere)}"
         )
+        if part.low.isna().all():
+            print("  one seed gives no interval: which effects are clear cannot be said")
+            continue
         for name, own in part[part.benchmark != "all"].groupby("name", sort=False):
             up, down = own[own.low > 0].benchmark, own[own.high < 0].benchmark
             if name != "random_init":
@@ -153,3 +158,11 @@ def found(gains: pd.DataFrame, baseline: str = "baseline") -> None:
                     f"  {name}: clear gain on {', '.join(up) or 'none'}; clear loss on "
                     f"{', '.join(down) or 'none'}"
                 )
+
+
+def _seeds(counts: pd.Series) -> str:
+    """'5 seeds', or '3 to 5 seeds' where they differ."""
+    low, high = int(counts.min()), int(counts.max())
+    if low != high:
+        return f"{low} to {high} seeds"
+    return f"{low} seed{'s' * (low > 1)}"
