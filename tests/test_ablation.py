@@ -128,6 +128,20 @@ def test_what_is_found_says_where_effects_are_clear(crossing, capsys):
     assert "  vclr: clear gain on actions, fine_motion, shift_kinetics, shift_hacs; clear loss on none\n" in said
 
 
+def test_motion_is_told_from_stills(crossing, capsys):
+    renamed = {"shift_kinetics": "order", "shift_hacs": "appearance"}
+    rows = crossing.assign(benchmark=crossing.benchmark.replace(renamed))
+    rows.loc[(rows.variant == "vclr") & (rows.benchmark == "order"), "top1"] += 6
+    rows.loc[(rows.variant == "vclr") & (rows.benchmark == "appearance"), "top1"] -= 4
+    gains = ablation.gains(ablation.named(rows)).assign(source="a")
+    table = ablation.motion_and_stills(gains).set_index("name")
+    assert table.loc["vclr"].to_dict() == pytest.approx({"motion": 12, "stills": 6})
+    assert table.loc["iic"].to_dict() == pytest.approx({"motion": 3, "stills": 3})
+    sections.found(gains)
+    assert "vclr +12.0 / +6.0" in capsys.readouterr().out
+    assert ablation.motion_and_stills(ablation.gains(ablation.named(crossing))).stills.isna().all()
+
+
 # --- terms at work --------------------------------------------------------------------------------
 
 
@@ -139,6 +153,15 @@ def test_values_stand_at_their_places():
     assert (got[0, 0, 0, 0], got[0, 1, 0, 1], got[1, 0, 1, 2], got[1, 1, 1, 2]) == (1, 2, 3, 4)
     flags = ablation.on_grid(torch.tensor([[True, False]]), index[:1], grid)
     assert flags.dtype == torch.bool and flags.sum() == 1
+
+
+def test_masks_hide_what_moves():
+    grid = Grid(2, 4, 4)
+    motion = torch.full((4, 4), 0.1)
+    motion[:, 3] = 1.0
+    even, guided = (ablation.hidden_share(k, motion, grid, 80) for k in ("multiblock", "amg"))
+    assert even.shape == (4, 4) and even.max() <= 1
+    assert guided[:, 3].mean() > even[:, 3].mean() + 0.2 > guided[:, 0].mean() + 0.4
 
 
 def test_an_early_trainer_is_the_run_after_its_first_steps(smoke_sets):

@@ -16,6 +16,7 @@ from vjepa_lib import statistics, study
 from vjepa_lib.clips import ClipSet
 from vjepa_lib.diagnostics import term_reach
 from vjepa_lib.grid import Grid
+from vjepa_lib.masking import MaskingConfig, sample_masks
 from vjepa_lib.objectives import make_term
 from vjepa_lib.pretrain import TermSpec, Trainer
 
@@ -158,6 +159,27 @@ def mean_share(shares: pd.DataFrame, after: float = 0.5) -> pd.Series:
     return 100 * total / total.sum()
 
 
+MOTION, STILLS = ("fine_motion", "order", "actions"), "appearance"
+
+
+def motion_and_stills(table: pd.DataFrame) -> pd.DataFrame:
+    """Effects on benchmarks whose answer is a motion, beside those on stills.
+
+    Parameters
+    ----------
+    table : of `gains`.
+
+    Returns
+    -------
+    DataFrame, a row per `name`: `motion` (mean effect over `MOTION`) and `stills` (on `STILLS`);
+    NaN where none of the benchmarks was measured.
+    """
+    effects = table.pivot_table(index="name", columns="benchmark", values="effect", sort=False)
+    effects = effects.reindex(columns=[*MOTION, STILLS])
+    out = pd.DataFrame({"motion": effects[list(MOTION)].mean(axis=1), "stills": effects[STILLS]})
+    return out.reset_index()
+
+
 def clear(table: pd.DataFrame) -> pd.Series:
     """Whether an interval leaves out 0."""
     return (table.low > 0) | (table.high < 0)
@@ -190,6 +212,27 @@ def on_grid(values: Tensor, index: Tensor, grid: Grid) -> Tensor:
     [B, T, h, w]
     """
     return values.new_zeros(len(values), grid.n).scatter(1, index, values).view(-1, *grid.shape)
+
+
+def hidden_share(kind: str, motion: Tensor, grid: Grid, draws: int = 300) -> Tensor:
+    """How often a kind of mask hides each place in its first mask group.
+
+    Parameters
+    ----------
+    kind : of `masking.KINDS`; of those that hide a place at all times.
+    motion : [h, w] of one clip.
+    draws : masks drawn, each for the clip alone.
+
+    Returns
+    -------
+    [h, w] shares, 0 .. 1
+    """
+    places, counts = grid.h * grid.w, torch.zeros(grid.h * grid.w)
+    for seed in range(draws):
+        generator = torch.Generator().manual_seed(seed)
+        (_, target), *_ = sample_masks(MaskingConfig(kind), grid, 1, generator, motion[None])
+        counts[target[0][target[0] < places]] += 1
+    return (counts / draws).view(grid.h, grid.w)
 
 
 def early_trainer(

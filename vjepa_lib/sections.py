@@ -148,6 +148,16 @@ def found(gains: pd.DataFrame, baseline: str = "baseline") -> None:
             f"{source}, {_seeds(part.n_seeds)}, mean over six benchmarks against "
             f"{baseline}: {ablation.sentence(everywhere)}"
         )
+        halves = ablation.motion_and_stills(part[part.name != "random_init"]).dropna()
+        if len(halves):
+            said = (
+                f"{name} {motion:+.1f} / {stills:+.1f}"
+                for name, motion, stills in halves.itertuples(index=False)
+            )
+            print(
+                f"  motion (mean of {', '.join(ablation.MOTION)}) / stills ({ablation.STILLS}): "
+                f"{', '.join(said)}"
+            )
         if part.low.isna().all():
             print("  one seed gives no interval: which effects are clear cannot be said")
             continue
