@@ -12,7 +12,7 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm, to_rgb
+from matplotlib.colors import TwoSlopeNorm, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -70,7 +70,7 @@ def _frame(values: Sequence[float], ends: Sequence[float], least: float) -> tupl
     inner = np.concatenate([ends[(ends > low - room) & (ends < high + room)], values])
     cut = len(ends) and (ends.min() < low - room or ends.max() > high + room)
     low, high = (low - room, high + room) if cut else (inner.min(), inner.max())
-    pad = 0.05 * max(high - low, 1e-9)
+    pad = 0.05 * (high - low) or least
     return low - pad, high + pad
 
 
@@ -476,16 +476,32 @@ def curves(
     return fig
 
 
-_SHARE_INKS = (
-    "#BBBBBB",
-    "#332288",
-    "#117733",
-    "#DDAA33",
-    "#AA4499",
-    "#66BBDD",
-    "#CC6677",
-    "#44AA99",
-)
+# A term has the colour of the family of variants that it makes.
+_TERM_FAMILY = {
+    "hw": "hw",
+    "ld": "ld",
+    "fwm_static": "fwm",
+    "fwm_orth": "fwm",
+    "delta": "temporal",
+    "spectral": "temporal",
+    "ac": "action",
+    "ltc": "contrast",
+    "iic": "contrast",
+    "vclr": "contrast",
+    "kinematic": "kinematic",
+    "velgate": "dynamics",
+    "hamiltonian": "dynamics",
+    "sigreg": "dynamics",
+}
+
+
+def _term_ink(term: str) -> str:
+    if term in ("jepa", "context"):
+        return {"jepa": "#BBBBBB", "context": "#888888"}[term]
+    ink = figures.FAMILIES[_TERM_FAMILY.get(term, "other")]
+    if term == "fwm_orth":  # beside its static sister
+        ink = to_hex(0.5 * np.array(to_rgb(ink)) + 0.5)
+    return ink
 
 
 @_styled
@@ -508,7 +524,7 @@ def shares(
     wide = frame.pivot_table(index=x, columns=term, values=value, sort=False).sort_index()
     wide = wide.fillna(0.0)
     part = wide.abs().div(wide.abs().sum(axis=1).where(lambda s: s > 0), axis=0).fillna(0.0)
-    inks = [_SHARE_INKS[k % len(_SHARE_INKS)] for k in range(wide.shape[1])]
+    inks = [_term_ink(str(c)) for c in wide.columns]
     texts = [(names or {}).get(c, label(str(c))) for c in wide.columns]
     fig = Figure(figsize=(width, 0.42 * width))
     left, right = fig.subplots(1, 2)

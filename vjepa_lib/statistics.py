@@ -288,10 +288,12 @@ def mean_interval(
     if sd == 0:
         low = high = mean
         p = 1.0 if mean == 0 else 0.0
-    elif method == "t":
-        low, high = stats.t.interval(1 - alpha, len(x) - 1, mean, sd / np.sqrt(len(x)))
-        p = stats.ttest_1samp(x, 0.0).pvalue
     else:
+        error = sd / np.sqrt(len(x))
+        p = 2 * stats.t.sf(abs(mean) / error, len(x) - 1)
+    if sd > 0 and method == "t":
+        low, high = stats.t.interval(1 - alpha, len(x) - 1, mean, error)
+    elif sd > 0:
         found = stats.bootstrap(
             (x,),
             np.mean,
@@ -301,7 +303,6 @@ def mean_interval(
             rng=np.random.default_rng(rng),
         )
         low, high = found.confidence_interval
-        p = stats.ttest_1samp(x, 0.0).pvalue
     return {
         "mean": mean,
         "low": float(low),

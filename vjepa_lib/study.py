@@ -115,8 +115,8 @@ VARIANTS: dict[str, Variant] = {
 # --- the combination: factorized dynamics x contrastive learning --------------------------------
 
 # LTC has its published weight. IIC and VCLR get the weight at which their gradient into the context
-# encoder is about as long as LTC's, over the first 200 steps of the baseline (notebook 12 measures
-# it): no benchmark was looked at.
+# encoder is about as long as LTC's, over the first 200 steps of the baseline at the size of `small`
+# (notebook 12 measures it): no benchmark was looked at.
 CONTRASTS = {"ltc": 0.5, "iic": 0.003, "vclr": 0.006}
 HALVES = ("appearance", "dynamics")
 # Rows of the combination, each with the form it is trained in.
