@@ -42,6 +42,12 @@ def _minus(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def _columns(texts: Sequence[str], width: float) -> int:
+    """Columns of a legend of these texts that fit a figure `width` inches wide."""
+    letters = max((len(t) for t in texts), default=1) + 6  # 6 for the line and the gaps
+    return max(1, min(len(texts), 5, int(14 * width / letters)))
+
+
 def _order(values: pd.Series) -> list:
     return list(dict.fromkeys(values))
 
@@ -472,7 +478,9 @@ def curves(
         else:
             ax.xaxis.set_major_locator(_ticks(4))
     handles = [Line2D([], [], color=colour(n), ls=line(n), label=label(str(n))) for n in order]
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
+    fit = _columns([h.get_label() for h in handles], width)
+    fig.set_figheight(fig.get_figheight() + 0.17 * (-(-len(handles) // fit) - 1))
+    fig.legend(handles=handles, loc="outside lower center", ncols=fit)
     return fig
 
 
@@ -538,7 +546,7 @@ def shares(
         ax.set_xlabel(label(x))
         ax.set_xlim(wide.index.min(), wide.index.max())
         ax.xaxis.set_major_locator(_ticks(4))
-    fig.legend(loc="outside lower center", ncols=min(len(texts), 5))
+    fig.legend(loc="outside lower center", ncols=_columns(texts, width))
     return fig
 
 
