@@ -41,7 +41,7 @@ import pandas as pd
 from vjepa_lib import ablation, combination, notebook, plots, recorded, study
 
 nb = notebook.setup("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE)
-asked = dict.fromkeys((*study.NOTEBOOK_RUNS["13"], *study.NOTEBOOK_RUNS["14"]))
+asked = study.NOTEBOOK_RUNS["13"]
 configs = nb.configs(asked)
 results = nb.results(configs)
 sources = recorded.beside(results, asked)

@@ -127,7 +127,8 @@ def test_only_what_is_the_same_is_shared():
 def test_the_combination_is_crossed_in_full():
     rows = set(study.NOTEBOOK_RUNS["13"])
     assert {(study.combined(v, c), f) for v, f in study.FACTORIZED for c in study.CONTRASTS} <= rows
-    assert len(rows) == 1 + 4 * 4 + 3 * 2  # random; the crossing; contrast on either half
+    # Random; the crossing; contrast on either half; four objectives on four kinds of data.
+    assert len(rows) == 1 + 4 * 4 + 3 * 2 + 4 * 4
     half = study.resolve("fwm_hw_ld+iic_dynamics", "described").train.terms[-1]
     assert (half.name, half.weight, half.form) == ("iic", study.CONTRASTS["iic"], "described")
     assert dict(half.options) == {"channels": "dynamics"}

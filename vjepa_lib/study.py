@@ -590,6 +590,7 @@ TRANSFER = (
     ("fwm_hw_ld", "described"),
     ("fwm_hw_ld+vclr", "described"),
 )
+_TRANSFERS = tuple((v, f, r) for v, f in TRANSFER for r in REGIMES)
 _RANDOM = ("random_init", "released")
 NOTEBOOK_RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
     "02": _forms(*_PUBLISHED),
@@ -610,12 +611,8 @@ NOTEBOOK_RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
         *_forms("ucf_baseline", *_KINEMATIC, "velgate", "hamiltonian", "sigreg", "sigreg_no_ema"),
     ),
     "12": (_RANDOM, *_forms("baseline", *CONTRASTS)),
-    "13": (_RANDOM, *_COMBINATION, *_ON_HALVES),
-    "14": (
-        _RANDOM,
-        *((v, f, r) for v, f in TRANSFER for r in REGIMES),
-        *_COMBINATION,
-    ),
+    "13": (_RANDOM, *_COMBINATION, *_ON_HALVES, *_TRANSFERS),
+    "14": (_RANDOM, *_COMBINATION, *_TRANSFERS),
 }
 
 
