@@ -124,6 +124,21 @@ nb.out.figure(
 nb.out.table(whole[["source", "benchmark", "name", "best_part", "effect", "low", "high"]], "best_part_table", "Each combination minus the better of its two parts, points", runs)
 
 # %% [markdown]
+# ## Is it the ceiling? The same with few labels
+#
+# Where the best part already reads nearly everything, a combination has no room to gain. With few
+# labels everything reads less, and the same comparison has room.
+
+# %%
+few = [
+    {"source": s, "probe": p, "verdict": combination.verdict(combination.crossed(r, p))}
+    for s, r in sources.items()
+    for p in r.probe.unique() if p.startswith("linear")
+]
+few = pd.DataFrame(few)
+nb.out.table(few, "few_labels", "Best combination against best part, by the share of labels the probe was trained on (linear: all)", runs)
+
+# %% [markdown]
 # ## Where the contrast acts: all channels, the appearance half, the dynamics half
 
 # %%
@@ -187,6 +202,11 @@ for source in sources:
     g, i, w = (t[(t.source == source) & (t.benchmark == "all")] for t in (gains, interactions, whole))
     n = int(g.n_seeds.min())
     print(f"{source} runs, {n} seeds; mean over six benchmarks, points against the baseline:")
+    crossing = combination.crossed(sources[source])
+    for benchmark in ("all", *combination.SHIFTED):
+        print("  " + combination.verdict(crossing, benchmark))
+    for row in few[(few.source == source) & (few.probe != "linear")].itertuples():
+        print(f"  {row.probe}: {row.verdict}")
     best = g.sort_values("effect", ascending=False)
     print("  " + ", ".join(f"{v} {e:+.1f}" for v, e in zip(best.name, best.effect)))
     print("  interactions: " + ", ".join(f"{p} {e:+.1f} [{a:+.1f}, {b:+.1f}]" for p, e, a, b in zip(i.pair, i.estimate, i.low, i.high)))

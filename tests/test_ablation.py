@@ -242,6 +242,18 @@ def test_the_whole_is_compared_with_its_better_part(crossing):
     assert (row.best_part, row.effect) == ("fwm_hw_ld (described)", pytest.approx(3))
 
 
+def test_the_verdict_names_the_best_part_and_the_best_combination(crossing):
+    frame = combination.crossed(crossing)
+    said = combination.verdict(frame)
+    # Best part VCLR (10); best combination the released FWM-HW-LD with it (4 + 10).
+    assert "best single part is vclr" in said and "fwm_hw_ld+vclr (" in said
+    assert "+4.0 points" in said and said.endswith("combining brings more than either part.")
+    worse = frame.assign(top1=frame.top1.where(~frame.name.str.contains(r"\+"), 10 + 0.1 * frame.seed))
+    assert combination.verdict(worse, "shift_hacs").endswith("falls short of the best part.")
+    one = combination.verdict(frame[frame.seed == 0])
+    assert "1 seeds" in one and one.endswith("undecided.")
+
+
 def test_the_answer_is_sorted_and_has_intervals(crossing):
     table = combination.answer(crossing)
     assert list(table.columns[1:]) == ["mean of six benchmarks", *combination.SHIFTED]
@@ -253,6 +265,9 @@ def test_the_readme_answers_with_the_recorded_numbers():
     text = (Path(__file__).parent.parent / "README.md").read_text()
     table = format_table(combination.answer(recorded.load()))
     assert table in text, f"put this into README.md:\n{table}"
+    for probe in ("linear", "linear_1%"):  # what its words say
+        said = combination.verdict(combination.crossed(recorded.load(), probe))
+        assert "best single part is vclr" in said and said.endswith("short of the best part.")
 
 
 def test_contrast_on_halves_is_compared_with_the_base(crossing):

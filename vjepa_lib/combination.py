@@ -135,6 +135,41 @@ def answer(results: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[order].rename_axis("objective").reset_index()
 
 
+def verdict(frame: pd.DataFrame, benchmark: str = "all") -> str:
+    """The research question in a sentence: the best combination against the best single part.
+
+    Parameters
+    ----------
+    frame : of `crossed`.
+    benchmark : one of its benchmarks, or 'all' for their mean.
+
+    Both are chosen by their mean over seeds, so a small advantage of either may be luck; the
+    interval is the paired t interval over seeds.
+    """
+    table = with_mean(frame, ["base", "contrast", "name", "seed"])
+    table = table[table.benchmark == benchmark]
+    wide = table.pivot_table(index="seed", columns="name", values="top1")
+    kinds = table.drop_duplicates("name").set_index("name")
+    both = kinds.index[(kinds.base != "baseline") & (kinds.contrast != "none")]
+    means = wide.mean()
+    part = means.drop([*both, "baseline"]).idxmax()
+    whole = means[both].idxmax()
+    found = statistics.mean_interval(wide[whole] - wide[part])
+    low, high = found["low"], found["high"]
+    if low > 0:
+        says = "combining brings more than either part"
+    elif high < 0:
+        says = "combining falls short of the best part"
+    else:
+        says = "whether combining brings more is undecided"
+    where = "the mean of all benchmarks" if benchmark == "all" else benchmark
+    return (
+        f"On {where} the best single part is {part} ({means[part]:.1f} %), the best combination "
+        f"{whole} ({means[whole]:.1f} %): {found['mean']:+.1f} points [{low:+.1f}, {high:+.1f}] over "
+        f"{found['n']} seeds; {says}."
+    )
+
+
 def matched_weights(
     config: study.RunConfig,
     sets: Mapping[str, ClipSet],
