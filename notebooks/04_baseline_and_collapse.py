@@ -38,7 +38,7 @@ import inspect
 import pandas as pd
 from IPython.display import Code
 
-from vjepa_lib import ablation, diagnostics, notebook, plots, recorded, study
+from vjepa_lib import ablation, diagnostics, notebook, plots, recorded, sections, study
 from vjepa_lib.pretrain import Trainer
 
 nb = notebook.setup("04_baseline_and_collapse", PROFILE, SEEDS, JOBS, DEVICE)
@@ -65,13 +65,8 @@ Code(inspect.getsource(Trainer.train_step), language="python")
 
 # %%
 trained = [c for c in configs if c.pretrained]
-curves = study.curves(trained)
-curves["name"] = [ablation.name(v, f) for v, f in zip(curves.variant, curves.form)]
-fig = plots.curves(
-    curves, ["jepa", "rank_me", "feature_std"], by="name",
-    ylabels={"jepa": "JEPA loss", "rank_me": "RankMe of mean tokens", "feature_std": "feature std"},
-)
-nb.out.figure(fig, "curves", curves[["name", "seed", "step", "jepa", "rank_me", "feature_std"]], "Loss and collapse diagnostics of the evaluated encoder; bands: lowest to highest seed", nb.hashes(trained))
+curves = ablation.named(study.curves(trained), None)
+sections.collapse(nb, curves, nb.hashes(trained))
 
 # %% [markdown]
 # ## What the loss is made of
@@ -105,8 +100,7 @@ nb.out.table(gain[["source", "benchmark", "effect", "low", "high", "n_seeds"]], 
 # %%
 from dataclasses import replace
 
-from vjepa_lib.pretrain import ClipMixture, pretrain
-from vjepa_lib.synthetic import REGIMES
+from vjepa_lib.pretrain import pretrain
 
 sets = nb.clips()
 checks = []
@@ -114,7 +108,7 @@ for variant, form in (("ucf_baseline", "released"), ("no_ema", "released"), ("no
     c = study.resolve(variant, form, nb.profile.name, nb.seeds[0])
     short = replace(c.train, schedule=replace(c.train.schedule, steps=5))
     before = Trainer(short).evaluated
-    after = pretrain(short, ClipMixture(sets, REGIMES[c.regime]), progress=False).encoder
+    after = pretrain(short, study.training_clips(c, sets), progress=False).encoder
     checks.append((variant, form, diagnostics.same_weights(before, after), len(diagnostics.unmoved(diagnostics.snapshot(before), after)), len(list(after.parameters()))))
 checks = pd.DataFrame(checks, columns=["variant", "form", "equal to its initialisation bit for bit", "parameters unmoved", "parameters"])
 nb.out.table(checks, "evaluated", "Is the evaluated encoder the trained one? After 5 steps")

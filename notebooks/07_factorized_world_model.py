@@ -42,7 +42,7 @@ import inspect
 import pandas as pd
 from IPython.display import Code
 
-from vjepa_lib import ablation, diagnostics, notebook, plots, recorded, study
+from vjepa_lib import ablation, diagnostics, notebook, plots, recorded, sections, study
 from vjepa_lib.objectives.factorized import FwmOrth, FwmStatic
 from vjepa_lib.objectives.latent_dynamics import LatentDynamics
 from vjepa_lib.synthetic import BENCHMARKS
@@ -155,10 +155,9 @@ nb.out.table(effects[["source", "form", "benchmark", "effect", "estimate", "low"
 
 # %%
 trained = [c for c in configs if c.pretrained]
-curves = study.curves(trained)
-curves["name"] = [ablation.name(v, f) for v, f in zip(curves.variant, curves.form)]
+curves = ablation.named(study.curves(trained), None)
 pick = curves[curves.variant.isin(["baseline", "fwm", "ld", "fwm_ld", "fwm_hw_ld"])]
-nb.out.figure(plots.curves(pick, ["jepa", "rank_me", "feature_std"], by="name", ylabels={"jepa": "JEPA loss", "rank_me": "RankMe of mean tokens", "feature_std": "feature std"}), "curves", pick[["name", "seed", "step", "jepa", "rank_me", "feature_std"]], "Loss and collapse diagnostics over training", nb.hashes(trained))
+sections.collapse(nb, pick, nb.hashes(trained))
 
 # %%
 parts = ablation.term_shares(curves, study.resolve("fwm_hw_ld", "described", nb.profile.name))

@@ -45,7 +45,7 @@ import pandas as pd
 import torch
 from IPython.display import Code
 
-from vjepa_lib import ablation, audit, notebook, plots, recorded, study
+from vjepa_lib import ablation, audit, notebook, plots, recorded, sections, study
 from vjepa_lib.objectives import hamiltonian, kinematic, sigreg, velocity_gate
 from vjepa_lib.pretrain import Trainer
 
@@ -163,13 +163,9 @@ nb.out.table(against[["source", "against", "benchmark", "name", "effect", "low",
 
 # %%
 trained = [c for c in configs if c.pretrained and (c.form == "described" or study.VARIANTS[c.variant].ema)]
-curves = study.curves(trained)
-curves["name"] = [ablation.name(v, f) for v, f in zip(curves.variant, curves.form)]
+curves = ablation.named(study.curves(trained), None)
 shown = curves[curves.name.isin(["ucf_baseline", "no_ema (described)", "kinematic (described)", "kinematic_0_1 (described)", "kinematic_accel (described)", "hamiltonian", "velgate", "sigreg", "sigreg_no_ema (described)"])]
-nb.out.figure(
-    plots.curves(shown, ["jepa", "rank_me", "feature_std"], by="name", ylabels={"jepa": "JEPA loss", "rank_me": "RankMe of mean tokens", "feature_std": "feature std"}), "curves",
-    shown[["name", "seed", "step", "jepa", "rank_me", "feature_std"]], "Loss and collapse diagnostics of the evaluated encoder", nb.hashes(trained),
-)
+sections.collapse(nb, shown, nb.hashes(trained))
 shares = []
 for variant, form in (("kinematic", "described"), ("velgate", "released"), ("hamiltonian", "released"), ("sigreg", "released")):
     share = ablation.mean_share(ablation.term_shares(curves, study.resolve(variant, form, nb.profile.name)))

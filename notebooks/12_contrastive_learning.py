@@ -43,7 +43,7 @@ import torch
 from IPython.display import Code
 from torch.nn import functional as F
 
-from vjepa_lib import ablation, combination, notebook, plots, recorded, study
+from vjepa_lib import combination, notebook, plots, recorded, sections, study
 from vjepa_lib.objectives import contrastive, views
 from vjepa_lib.pretrain import Trainer
 
@@ -108,7 +108,6 @@ margins = pd.DataFrame(margins)
 nb.out.table(margins, "margins", "LTC's cosines and the share of pairs that its margin still counts", digits=3)
 
 # %%
-trainer = Trainer(study.resolve("baseline", "released", nb.profile.name, nb.seeds[0]).train)
 encoders = {c: study.load_encoder(study.resolve(c, "released", nb.profile.name, nb.seeds[0])) for c in ("random_init", "baseline", "iic", "vclr")}
 mixed = torch.cat([clips["pre_videos"].batch(slice(0, 8)), clips["pre_motions"].batch(slice(0, 8))])
 spread = []
@@ -144,42 +143,21 @@ nb.out.table(used, "weights", "Weights that match LTC's pull, and the weights us
 # ## Loss curves and each term's share
 
 # %%
-trained = [c for c in configs if c.pretrained]
-curves = study.curves(trained)
-nb.out.figure(
-    plots.curves(curves, ["jepa", "rank_me", "feature_std"], ylabels={"jepa": "JEPA loss", "rank_me": "RankMe of mean tokens", "feature_std": "feature std"}), "curves",
-    curves[["variant", "seed", "step", "jepa", "rank_me", "feature_std"]], "Loss and collapse diagnostics over training", nb.hashes(trained),
-)
-for variant in study.CONTRASTS:
-    parts = ablation.term_shares(curves, study.resolve(variant, "released", nb.profile.name))
-    nb.out.figure(plots.shares(parts), f"shares_{variant}", parts, f"{variant.upper()}: the loss and each term's share", nb.hashes([c for c in trained if c.variant == variant]))
+shares = sections.training(nb, configs, [(c, "released") for c in study.CONTRASTS])
 
 # %% [markdown]
 # ## Results against the baseline
 
 # %%
-gains = ablation.by_source(sources, lambda r: ablation.gains(ablation.named(r)))
-nb.out.figure(
-    plots.intervals(gains, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points", names={"all": "all six"}), "gains", gains,
-    "Points against the baseline of the same seed, t intervals over seeds; filled: live, hollow: recorded", runs,
-)
-cells = ablation.by_source(sources, lambda r: ablation.seed_means(ablation.named(r)))
-cells = cells.pivot_table(index=["source", "name"], columns="benchmark", values="top1", sort=False).reset_index()
-nb.out.table(cells, "cells", "Linear probes, top-1 (%), mean over seeds", runs, digits=1)
-nb.out.table(gains[["source", "benchmark", "name", "effect", "low", "high", "p_adjusted", "n_seeds"]], "gains_table", "Points against the baseline", runs)
+gains = sections.results(nb, sources, runs)
 
 # %% [markdown]
 # ## What we found
 
 # %%
-for source in sources:
-    g = gains[(gains.source == source)]
-    a = g[g.benchmark == "all"]
-    print(f"{source}, {int(a.n_seeds.min())} seeds, mean over six benchmarks against the baseline: {ablation.sentence(a)}")
-    for n in study.CONTRASTS:
-        own = g[(g.name == n) & (g.benchmark != "all")]
-        print(f"  {n}: clear gain on {', '.join(own[own.low > 0].benchmark) or 'none'}; clear loss on {', '.join(own[own.high < 0].benchmark) or 'none'}")
+sections.found(gains)
 print("pairs within LTC's margin (%): " + ", ".join(f"{t} {v:.0f}" for t, v in zip(margins.encoder, margins["pairs within the margin (%)"])))
 print("weights that match LTC's pull (min to max over the training): " + ", ".join(f"{r.term} {r.min_:.4f} to {r.max_:.4f}, used {r.used:g}" for r in used.rename(columns={"min": "min_", "max": "max_"}).itertuples()))
+curves = study.curves([c for c in configs if c.pretrained])
 last = curves.dropna(subset=["rank_me"]).groupby("variant", sort=False).rank_me.last()
 print("RankMe at the end: " + ", ".join(f"{n} {v:.1f}" for n, v in last.items()))

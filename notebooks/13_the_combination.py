@@ -38,7 +38,7 @@ DEVICE = None
 # %%
 import pandas as pd
 
-from vjepa_lib import ablation, combination, notebook, plots, recorded, study
+from vjepa_lib import ablation, combination, notebook, plots, recorded, sections, study
 
 nb = notebook.setup("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["13"]
@@ -71,7 +71,7 @@ gains = ablation.by_source(sources, lambda r: ablation.gains(combination.crossed
 order = list(dict.fromkeys(crossed.name))
 for source, part in gains.groupby("source", sort=False):
     heat = part.pivot_table(index="name", columns="benchmark", values="effect", sort=False).reindex(order[1:])
-    clear = part.assign(clear=(part.low > 0) | (part.high < 0)).pivot_table(index="name", columns="benchmark", values="clear", sort=False).reindex(order[1:])
+    clear = part.assign(clear=ablation.clear(part)).pivot_table(index="name", columns="benchmark", values="clear", sort=False).reindex(order[1:])
     nb.out.figure(
         plots.heatmap(heat, mark=clear.fillna(0).astype(bool), bar_label="points against the baseline", width=7), f"gains_{source.split(',')[0]}", part,
         f"Combinations against the baseline of the same seed ({source} runs); bold: the 95 % t interval over seeds is clear of 0", runs,
@@ -187,12 +187,8 @@ nb.out.table(separation, "separation", "How far the halves specialise: each fact
 
 # %%
 trained = [c for c in configs if c.pretrained and c.variant in ("baseline", "vclr", "fwm_hw_ld", "fwm_hw_ld+vclr") and c.regime == "mixed"]
-curves = study.curves(trained)
-curves["name"] = [ablation.name(v, f) for v, f in zip(curves.variant, curves.form)]
-nb.out.figure(
-    plots.curves(curves, ["jepa", "rank_me", "feature_std"], by="name", ylabels={"jepa": "JEPA loss", "rank_me": "RankMe of mean tokens", "feature_std": "feature std"}), "curves",
-    curves[["name", "seed", "step", "jepa", "rank_me", "feature_std"]], "Loss and collapse diagnostics over training", nb.hashes(trained),
-)
+curves = ablation.named(study.curves(trained), None)
+sections.collapse(nb, curves, nb.hashes(trained))
 
 # %% [markdown]
 # ## What we found

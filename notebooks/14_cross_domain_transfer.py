@@ -87,10 +87,8 @@ nb.out.table(shift[["source", "benchmark", "name", "inside", "outside", "kept"]]
 # %%
 transfer = ablation.by_source(sources, combination.transfer_matrix)
 shown = transfer[transfer.benchmark.isin(combination.SHIFTED) & (transfer.source == last)].rename(columns={"name": "variant"})
-parts = []
 for benchmark, part in shown.groupby("benchmark", sort=False):
     wide = part.pivot_table(index="variant", columns="regime", values="top1", sort=False)
-    parts.append(wide.rename(columns=lambda r: f"{r}").assign(benchmark=benchmark).reset_index())
     nb.out.figure(
         plots.heatmap(wide, centre=None, fmt="{:.1f}", bar_label="top-1 (%)", width=6), f"pretraining_{benchmark}", part,
         f"{benchmark}: top-1 by objective and pretraining data ({last} runs)", runs,

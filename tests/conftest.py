@@ -1,7 +1,10 @@
 """Shared settings: one thread, and tiny data made once per worker."""
 
+from functools import partial
+
 import pytest
 import torch
+from small_lab import make_lab, train_whole, write_settings
 
 from vjepa_lib import study
 
@@ -24,3 +27,21 @@ def smoke_sets(smoke, tmp_path_factory):
     if "VJEPA_DATA" not in os.environ:
         os.environ["VJEPA_DATA"] = str(tmp_path_factory.mktemp("data"))
     return study.clip_sets(smoke.data, 1, False)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A laboratory with one small data set, for the tests of several processes."""
+    return make_lab(tmp_path_factory.mktemp("lab"), ("ucf101",))
+
+
+@pytest.fixture(scope="module")
+def settings(lab):
+    """(name, settings) -> a TOML file of the laboratory, with a run store of its own."""
+    return partial(write_settings, lab)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(settings):
+    """What a run leaves that nothing has disturbed."""
+    return train_whole(settings)

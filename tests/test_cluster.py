@@ -6,30 +6,14 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from functools import partial
 
 import pandas as pd
 import pytest
-from small_lab import ROOT, TRAIN, make_lab, run, same_run, stored, train_whole, write_settings
+from small_lab import ROOT, TRAIN, run, same_run, stored
 
 from vjepa_lib import cluster, runs
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
 from vjepa_lib.runs import RunStore, config_hash
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    return make_lab(tmp_path_factory.mktemp("lab"), ("ucf101",))
-
-
-@pytest.fixture(scope="module")
-def settings(lab):
-    return partial(write_settings, lab)
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(settings):
-    return train_whole(settings)
 
 
 @dataclass(frozen=True)

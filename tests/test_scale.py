@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -21,33 +20,15 @@ from small_lab import (
     begin,
     end,
     environment,
-    make_lab,
     run,
     same_run,
     stored,
-    train_whole,
     weights,
-    write_settings,
 )
 
 from vjepa_lib.paper import load_settings, training_run
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    return make_lab(tmp_path_factory.mktemp("lab"), ("ucf101",))
-
-
-@pytest.fixture(scope="module")
-def settings(lab):
-    return partial(write_settings, lab)
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(settings):
-    return train_whole(settings)
 
 
 # --- torchrun ---------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def name(variant: str, form: str) -> str:
 
 
 def named(results: pd.DataFrame, probe: str | None = "linear") -> pd.DataFrame:
-    """Results of one probe (None for all) with a column `name`."""
+    """Results of one probe (None for all rows of any table with `variant`, `form`) with `name`."""
     rows = results if probe is None else results[results.probe == probe]
     return rows.assign(name=[name(v, f) for v, f in zip(rows.variant, rows.form, strict=True)])
 
@@ -43,6 +43,14 @@ def with_mean(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return pd.concat([frame, mean], ignore_index=True)
 
 
+def over_seeds(values: pd.Series) -> dict[str, float]:
+    """Mean accuracy over seeds and its t interval: `top1`, `low`, `high`, `n_seeds`."""
+    found = statistics.mean_interval(values)
+    return {
+        "top1": found["mean"], "low": found["low"], "high": found["high"], "n_seeds": found["n"]
+    }  # fmt: skip
+
+
 def seed_means(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds with its t interval, a row per `name` and benchmark.
 
@@ -54,14 +62,12 @@ def seed_means(frame: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame: `name`, `benchmark`, `top1`, `low`, `high` (NaN with one seed), `n_seeds`.
     """
-    out = []
-    for (title, benchmark), part in frame.groupby(["name", "benchmark"], sort=False):
-        found = statistics.mean_interval(part.top1)
-        out.append(
-            {"name": title, "benchmark": benchmark, "top1": found["mean"]}
-            | {"low": found["low"], "high": found["high"], "n_seeds": found["n"]}
-        )
-    return pd.DataFrame(out)
+    return pd.DataFrame(
+        [
+            {"name": title, "benchmark": benchmark} | over_seeds(part.top1)
+            for (title, benchmark), part in frame.groupby(["name", "benchmark"], sort=False)
+        ]
+    )
 
 
 def gains(frame: pd.DataFrame, reference: str = "baseline") -> pd.DataFrame:

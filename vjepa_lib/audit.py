@@ -17,10 +17,9 @@ from torch.nn import functional as F
 from vjepa_lib import study
 from vjepa_lib.clips import ClipSet
 from vjepa_lib.diagnostics import moved_parameters, same_weights, term_reach
-from vjepa_lib.pretrain import ClipMixture, Trainer, pretrain
+from vjepa_lib.pretrain import Trainer, pretrain
 from vjepa_lib.probes import AttentiveHead
 from vjepa_lib.statistics import paired_differences
-from vjepa_lib.synthetic import REGIMES
 
 
 def _trainer(
@@ -28,7 +27,7 @@ def _trainer(
 ) -> tuple[Trainer, list[torch.Tensor]]:
     """A fresh trainer of a variant, and the clips of its first steps."""
     config = study.resolve(variant, form, profile)
-    data = ClipMixture(sets, REGIMES[config.regime])
+    data = study.training_clips(config, sets)
     seed, size = config.train.seed, config.train.schedule.batch
     return Trainer(config.train), [data.batch(i, size, seed) for i in range(steps)]
 
@@ -92,7 +91,7 @@ def first_context_step(profile: str, sets: Mapping[str, ClipSet], steps: int = 8
     """First step of a run of `steps` in which the context loss is part of the total."""
     config = study.resolve("baseline", profile=profile)
     schedule = replace(config.train.schedule, steps=steps, log_every=1, warmup=1)
-    data = ClipMixture(sets, REGIMES[config.regime])
+    data = study.training_clips(config, sets)
     curves = pretrain(replace(config.train, schedule=schedule), data, progress=False).curves
     if "context" not in curves:
         return steps, steps

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.stats import fisher_exact
 
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.published import Results
+from vjepa_lib.published import Results, need_columns, read_columns
 from vjepa_lib.statistics import ALPHA, adjust, homogeneity, two_proportions
 
 NOT_RUN = "not run here"
@@ -559,21 +559,10 @@ class Expectation:
 
 
 def _table(source: str | Path | pd.DataFrame, needed: Sequence[str], what: str) -> pd.DataFrame:
-    if isinstance(source, pd.DataFrame):
-        table, name = source.copy(), what
-    else:
-        name = str(source)
-        try:
-            table = pd.read_csv(source)
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{name} cannot be read as a table ({str(error).splitlines()[0]}): give a CSV with "
-                f"the columns {', '.join(needed)}."
-            ) from None
-    missing = [c for c in needed if c not in table]
-    if missing:
-        raise DataError(f"{name} lacks the column(s) {', '.join(missing)}: add them.")
-    return table
+    if not isinstance(source, pd.DataFrame):
+        return read_columns(source, needed)
+    need_columns(source, needed, what)
+    return source.copy()
 
 
 def implementation_evidence(

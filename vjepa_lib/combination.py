@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from vjepa_lib import statistics, study
-from vjepa_lib.ablation import gains, name, with_mean
+from vjepa_lib.ablation import gains, name, named, over_seeds, with_mean
 from vjepa_lib.clips import ClipSet
 from vjepa_lib.diagnostics import term_reach
 from vjepa_lib.errors import DataError
-from vjepa_lib.pretrain import ClipMixture, TermSpec, Trainer
-from vjepa_lib.synthetic import PRETRAINING, REGIMES
+from vjepa_lib.pretrain import TermSpec, Trainer
 
 SHIFTED = {"shift_kinetics": "actions", "shift_hacs": "fine_motion"}
 """Shifted benchmark -> the in-domain benchmark that asks the same kind of question."""
@@ -199,7 +198,7 @@ def matched_weights(
     silent = tuple(TermSpec(name, 0.0) for name in study.CONTRASTS)
     setup = replace(config.train, terms=(*config.train.terms, *silent))
     trainer = Trainer(setup)
-    data = ClipMixture({n: sets[n] for n in PRETRAINING}, REGIMES[config.regime])
+    data = study.training_clips(config, sets)
     batch, device = setup.schedule.batch, trainer.device
     out = []
     for step in range(steps + 1):
@@ -234,12 +233,9 @@ def transfer_matrix(results: pd.DataFrame, probe: str = "linear") -> pd.DataFram
                 own.variant.isin({variant, asked}) & (own.form == form) & (own.regime == regime)
             ]
             for benchmark, part in rows.groupby("benchmark", sort=False):
-                values = part.drop_duplicates("seed").top1
-                found = statistics.mean_interval(values)
                 out.append(
                     {"name": name(variant, form), "regime": regime, "benchmark": benchmark}
-                    | {"top1": found["mean"], "low": found["low"], "high": found["high"]}
-                    | {"n_seeds": found["n"]}
+                    | over_seeds(part.drop_duplicates("seed").top1)
                 )
     return pd.DataFrame(out)
 
@@ -260,11 +256,10 @@ def leakage(results: pd.DataFrame) -> pd.DataFrame:
         cut = form if "fwm" in variant else "described"
         shown = part[part.cut.isin([cut, "none"])]
         for (factor, half), cell in shown.groupby(["factor", "half"], sort=False):
-            found = statistics.mean_interval(cell.drop_duplicates("seed").top1)
             out.append(
                 {"name": name(variant, form), "factor": factor, "half": half}
-                | {"top1": found["mean"], "low": found["low"], "high": found["high"]}
-                | {"chance": float(cell.chance.mean()), "n_seeds": found["n"]}
+                | over_seeds(cell.drop_duplicates("seed").top1)
+                | {"chance": float(cell.chance.mean())}
             )
     return pd.DataFrame(out)
 
@@ -299,10 +294,8 @@ def low_shot(results: pd.DataFrame) -> pd.DataFrame:
     DataFrame, a row per `name`, `regime`, `seed`, `benchmark` and `share` (percent; 100 is the
     linear probe itself): `top1`, `n_train`.
     """
-    rows = results[results.probe.str.fullmatch(r"linear(_[0-9.]+%)?")].copy()
-    share = rows.probe.str.extract(r"_([0-9.]+)%")[0].astype(float).fillna(100.0)
-    rows["share"] = share
-    rows["name"] = [name(v, f) for v, f in zip(rows.variant, rows.form, strict=True)]
+    rows = named(results[results.probe.str.fullmatch(r"linear(_[0-9.]+%)?")], None)
+    rows["share"] = rows.probe.str.extract(r"_([0-9.]+)%")[0].astype(float).fillna(100.0)
     columns = ["name", "regime", "seed", "benchmark", "share", "n_train", "top1"]
     return rows[columns].sort_values(["benchmark", "share"], kind="stable", ignore_index=True)
 

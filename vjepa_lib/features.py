@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from vjepa_lib.errors import DataError
 from vjepa_lib.manifests import write_atomic
+from vjepa_lib.probes import rows_per_class
 from vjepa_lib.sources import StreamedClips
 from vjepa_lib.vit import Encoder
 
@@ -151,8 +152,4 @@ def limited_rows(labels: np.ndarray, rows: np.ndarray, limit: int) -> np.ndarray
     labels : [n] of all rows.
     rows : row numbers to choose from.
     """
-    chosen = []
-    for label in np.unique(labels[rows]):
-        own = rows[labels[rows] == label]
-        chosen.append(np.random.default_rng([0, int(label)]).permutation(own)[:limit])
-    return np.sort(np.concatenate(chosen))
+    return rows_per_class(labels, rows, lambda n: limit)

@@ -38,6 +38,11 @@ def _ticks(n: int = 5) -> MaxNLocator:
     return MaxNLocator(n, steps=[1, 2, 2.5, 5, 10])
 
 
+def _panel_ticks(panels: int) -> MaxNLocator:
+    """Fewer ticks, the more panels stand side by side."""
+    return _ticks(5 if panels < 5 else 3 if panels < 7 else 2)
+
+
 def _minus(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
@@ -152,7 +157,7 @@ def intervals(
         ax.set_xlabel(xlabel)
         ax.grid(axis="x")
         ax.set_axisbelow(True)
-        ax.xaxis.set_major_locator(_ticks(5 if len(panels) < 5 else 3 if len(panels) < 7 else 2))
+        ax.xaxis.set_major_locator(_panel_ticks(len(panels)))
     axes[0].set_yticks(range(len(order)), [names.get(v, label(v)) for v in order])
     axes[0].set_ylim(len(order) - 0.4, -0.6)
     handles = [
@@ -401,7 +406,7 @@ def effects(
         ax.set_xlabel(xlabel)
         ax.grid(axis="x")
         ax.set_axisbelow(True)
-        ax.xaxis.set_major_locator(_ticks(5 if len(panels) < 5 else 3 if len(panels) < 7 else 2))
+        ax.xaxis.set_major_locator(_panel_ticks(len(panels)))
     texts = [" × ".join(names.get(f, label(f)) for f in e.split(":")) for e in order]
     axes[0].set_yticks(range(len(order)), texts)
     axes[0].set_ylim(len(order) - 0.4, -0.6)

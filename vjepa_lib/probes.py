@@ -8,7 +8,7 @@ split; the test split is read once.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -183,11 +183,25 @@ def low_shot_rows(labels: np.ndarray, train: np.ndarray, share: float, seed: int
     train : row numbers to choose from.
     share : between 0 and 1.
     """
+    return rows_per_class(labels, train, lambda n: max(1, round(share * n)), seed)
+
+
+def rows_per_class(
+    labels: np.ndarray, rows: np.ndarray, keep: Callable[[int], int], seed: int = 0
+) -> np.ndarray:
+    """Some rows of every class, drawn once for a seed and nested: fewer are among more.
+
+    Parameters
+    ----------
+    labels : [n] of all rows.
+    rows : row numbers to choose from.
+    keep : how many rows of a class of so many are kept, at most.
+    """
     chosen = []
-    for label in np.unique(labels[train]):
-        rng = np.random.default_rng([seed, int(label)])
-        rows = rng.permutation(train[labels[train] == label])
-        chosen.append(rows[: max(1, round(share * len(rows)))])
+    for label in np.unique(labels[rows]):
+        own = rows[labels[rows] == label]
+        order = np.random.default_rng([seed, int(label)]).permutation(own)
+        chosen.append(order[: keep(len(own))])
     return np.sort(np.concatenate(chosen))
 
 

@@ -74,18 +74,38 @@ def find_folder(folder: str | Path | None = None) -> Path:
     )
 
 
-def _read(path: str | Path | None, name: str, required: Sequence[str]) -> tuple[pd.DataFrame, Path]:
-    path = find_folder() / name if path is None else Path(path)
+def read_columns(path: str | Path, required: Sequence[str], **options) -> pd.DataFrame:
+    """Read a CSV file that must have some columns.
+
+    Parameters
+    ----------
+    options : of `pandas.read_csv`.
+
+    Raises
+    ------
+    DataError : the file cannot be read as a table, or lacks a column.
+    """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        table = pd.read_csv(path, **options)
+    except (OSError, ValueError) as error:  # what the parser raises are ValueErrors
         raise DataError(
             f"{path} cannot be read as a table ({str(error).splitlines()[0]}): give a CSV file "
             f"with the columns {', '.join(required)}."
         ) from None
+    need_columns(table, required, str(path))
+    return table
+
+
+def need_columns(table: pd.DataFrame, required: Sequence[str], name: str) -> None:
+    """Raise DataError unless a table has all columns."""
     missing = [c for c in required if c not in table]
     if missing:
-        raise DataError(f"{path} lacks the column(s) {', '.join(missing)}: add them.")
+        raise DataError(f"{name} lacks the column(s) {', '.join(missing)}: add them.")
+
+
+def _read(path: str | Path | None, name: str, required: Sequence[str]) -> tuple[pd.DataFrame, Path]:
+    path = find_folder() / name if path is None else Path(path)
+    table = read_columns(path, required, dtype=str, keep_default_na=False)
     if table.empty:
         raise DataError(f"{path} has a header and no rows: add at least one.")
     return table, path

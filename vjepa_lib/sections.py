@@ -10,6 +10,30 @@ from vjepa_lib import ablation, plots, study
 from vjepa_lib.notebook import Session
 
 
+def collapse(nb: Session, curves: pd.DataFrame, runs: Sequence[str], suffix: str = "") -> None:
+    """Figure: JEPA loss, RankMe and feature spread over training.
+
+    Parameters
+    ----------
+    curves : of `study.curves`, with `name`.
+    runs : addresses, for the provenance of the figure.
+    suffix : of the artefact's name.
+    """
+    labels = {
+        "jepa": "JEPA loss",
+        "rank_me": "RankMe of mean tokens",
+        "feature_std": "feature std",
+    }
+    nb.out.figure(
+        plots.curves(curves, list(labels), by="name", ylabels=labels),
+        f"curves{suffix}",
+        curves[["name", "seed", "step", *labels]],
+        "Loss and collapse diagnostics of the evaluated encoder over training; bands: lowest to "
+        "highest seed",
+        runs,
+    )
+
+
 def training(
     nb: Session,
     configs: Sequence[study.RunConfig],
@@ -31,27 +55,8 @@ def training(
     DataFrame: a row per variant of `shares`, the share of every term late in the training (%).
     """
     trained = [c for c in configs if study.canonical(c).pretrained]
-    curves = study.curves(trained)
-    curves["name"] = [ablation.name(v, f) for v, f in zip(curves.variant, curves.form, strict=True)]
-    measured = ["jepa", "rank_me", "feature_std"]
-    shown = curves[~curves.name.isin(without)]
-    nb.out.figure(
-        plots.curves(
-            shown,
-            measured,
-            by="name",
-            ylabels={
-                "jepa": "JEPA loss",
-                "rank_me": "RankMe of mean tokens",
-                "feature_std": "feature std",
-            },
-        ),
-        f"curves{suffix}",
-        shown[["name", "seed", "step", *measured]],
-        "Loss and collapse diagnostics of the evaluated encoder over training; bands: lowest to "
-        "highest seed",
-        nb.hashes(trained),
-    )
+    curves = ablation.named(study.curves(trained), None)
+    collapse(nb, curves[~curves.name.isin(without)], nb.hashes(trained), suffix)
     late = []
     for variant, form in shares:
         config = study.resolve(variant, form, nb.profile.name)
