@@ -57,8 +57,9 @@ DEVICE = None
 # %%
 import pandas as pd
 
-from vjepa_lib import notebook, study
+from vjepa_lib import study
 from vjepa_lib.objectives import TERMS
+from vjepa_lib.show import notebook
 
 nb = notebook.setup("00_map_of_the_study", PROFILE, SEEDS, JOBS, DEVICE, published=True)
 

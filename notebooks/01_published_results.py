@@ -40,8 +40,10 @@ OUT = None  # None: the figures folder of the checkout
 # %%
 import pandas as pd
 
-from vjepa_lib import notebook, plots, published, statistics
-from vjepa_lib.figures import label
+from vjepa_lib.analysis import statistics
+from vjepa_lib.audit import published
+from vjepa_lib.show import notebook, plots
+from vjepa_lib.show.look import label
 
 SOURCES = [published.SOURCE]
 NAMES = {"baseline": "Baseline (seed 239)", "baseline_seed42": "Baseline (seed 42)"}

@@ -30,7 +30,7 @@
 # 4. **Own runs.** Do our runs over several seeds point the same way? (they are smaller and on other
 #    data: shown beside, they decide nothing)
 #
-# Every verdict is one of six words, defined in `vjepa_lib/claims.py`. A claim of several parts gets
+# Every verdict is one of six words, defined in `vjepa_lib/audit/findings.py`. A claim of several parts gets
 # the worst of its parts. `docs/audit_another_paper.md` does the same for any other table.
 
 # %% tags=["parameters"]
@@ -47,9 +47,15 @@ from dataclasses import replace
 
 import pandas as pd
 
-from vjepa_lib import audit as implementation
-from vjepa_lib import claims, notebook, plots, published, recorded, statistics, study
-from vjepa_lib.claims import Verdict
+from vjepa_lib import study
+from vjepa_lib.analysis import statistics
+from vjepa_lib.audit import published, verdicts
+from vjepa_lib.audit.findings import Verdict
+from vjepa_lib.audit.released_code import implementation_facts, own_effects
+from vjepa_lib.audit.twelve_claims import CHECKS, EXPECTED, FACTS, report_counts
+from vjepa_lib.audit.verdicts import implementation_evidence, own_run_evidence
+from vjepa_lib.show import notebook, plots
+from vjepa_lib.study import recorded
 
 SOURCES = [published.SOURCE, "the report of 8 June 2026"]
 NAMES = {"baseline": "Baseline (seed 239)", "baseline_seed42": "Baseline (seed 42)"}
@@ -58,14 +64,14 @@ gallery = nb.out
 live = replace(gallery, profile=nb.profile.name)  # for what was run here
 results = published.load_results()
 book = published.load_claims()
-facts = MEASUREMENTS or implementation.implementation_facts(nb.profile.name, nb.clips())
+facts = MEASUREMENTS or implementation_facts(nb.profile.name, nb.clips())
 configs = nb.configs(study.NOTEBOOK_RUNS["02"])
 sources = recorded.beside(nb.results(configs), study.NOTEBOOK_RUNS["02"])
-by_source = {s: implementation.own_effects(r) for s, r in sources.items()}
+by_source = {s: own_effects(r) for s, r in sources.items()}
 decisive = list(by_source)[-1]  # recorded runs, which have more seeds, where there are some
 effects = pd.read_csv(OWN_EFFECTS) if OWN_EFFECTS else by_source[decisive]
-measured = claims.implementation_evidence(facts)
-own = claims.own_run_evidence(effects)
+measured = implementation_evidence(facts, FACTS)
+own = own_run_evidence(effects, EXPECTED)
 
 # %% [markdown]
 # ## The claims
@@ -82,7 +88,7 @@ gallery.table(
 # variants' own seed.
 
 # %%
-audit = claims.audit(book, results, claims.CHECKS, measured, own)
+audit = verdicts.audit_claims(book, results, CHECKS, measured, own)
 findings = audit.findings
 gallery.table(
     findings[["id", "statement", "stated", "recomputed", "verdict"]],
@@ -153,7 +159,7 @@ live.table(
 # ## What our own runs showed
 
 # %%
-shown = [claims.own_run_evidence(e).assign(source=s) for s, e in by_source.items()]
+shown = [own_run_evidence(e, EXPECTED).assign(source=s) for s, e in by_source.items()]
 live.table(
     pd.concat(shown),
     "own_runs",
@@ -224,7 +230,7 @@ gallery.table(
 
 # %%
 gallery.table(
-    claims.report_counts(book, audit),
+    report_counts(book, audit),
     "report_counts",
     "Counts the report gives of itself beside the same counts from its files and this audit.",
     sources=SOURCES,

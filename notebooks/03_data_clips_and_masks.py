@@ -37,9 +37,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vjepa_lib import notebook, plots, study, synthetic
-from vjepa_lib.masking import KINDS, MaskingConfig, motion_map, sample_masks
-from vjepa_lib.statistics import proportion_interval
+from vjepa_lib import study
+from vjepa_lib.analysis.statistics import proportion_interval
+from vjepa_lib.datasets import synthetic
+from vjepa_lib.model.masking import KINDS, MaskingConfig, motion_map, sample_masks
+from vjepa_lib.show import notebook, plots
 
 nb = notebook.setup("03_data_clips_and_masks", PROFILE, SEEDS, JOBS, DEVICE)
 sets = nb.clips()

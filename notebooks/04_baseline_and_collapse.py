@@ -38,14 +38,19 @@ import inspect
 import pandas as pd
 from IPython.display import Code
 
-from vjepa_lib import ablation, diagnostics, notebook, plots, recorded, sections, study
-from vjepa_lib.pretrain import Trainer
+from vjepa_lib import study
+from vjepa_lib.analysis.ablation import by_source, gains, named, seed_means, term_shares
+from vjepa_lib.evaluation.reach import snapshot, unmoved
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
+from vjepa_lib.training.collapse import same_weights
+from vjepa_lib.training.pretrain import Trainer
 
 nb = notebook.setup("04_baseline_and_collapse", PROFILE, SEEDS, JOBS, DEVICE)
 pairs = study.NOTEBOOK_RUNS["04"]
 configs = nb.configs(pairs)
 results = nb.results(configs)
-sources = {s: ablation.named(r) for s, r in recorded.beside(results, pairs).items()}
+sources = {s: named(r) for s, r in recorded.beside(results, pairs).items()}
 runs = nb.hashes(configs)
 
 # %% [markdown]
@@ -65,21 +70,21 @@ Code(inspect.getsource(Trainer.train_step), language="python")
 
 # %%
 trained = [c for c in configs if c.pretrained]
-curves = ablation.named(study.curves(trained), None)
+curves = named(study.curves(trained), None)
 sections.collapse(nb, curves, nb.hashes(trained))
 
 # %% [markdown]
 # ## What the loss is made of
 
 # %%
-parts = ablation.term_shares(curves, study.resolve("baseline", "released", nb.profile.name))
+parts = term_shares(curves, study.resolve("baseline", "released", nb.profile.name))
 nb.out.figure(plots.shares(parts), "shares", parts, "The baseline's loss and each term's share: the context loss enters in the second half", nb.hashes([c for c in trained if c.variant == "baseline"]))
 
 # %% [markdown]
 # ## What can be read from the encoders
 
 # %%
-table = ablation.by_source(sources, ablation.seed_means)
+table = by_source(sources, seed_means)
 fig = plots.intervals(table, "top1", rows="name", panel="benchmark", series="source")
 nb.out.figure(fig, "linear", table, "Linear probes on the mean token, means and t intervals over seeds; filled: live, hollow: recorded", runs)
 nb.out.table(table.pivot_table(index=["source", "name"], columns="benchmark", values="top1", sort=False).reset_index(), "linear_table", "Linear probes, top-1 (%), mean over seeds", runs, digits=1)
@@ -88,7 +93,7 @@ nb.out.table(table.pivot_table(index=["source", "name"], columns="benchmark", va
 # ## Seed by seed: the baseline against its own initialisation
 
 # %%
-gain = ablation.by_source(sources, lambda r: ablation.gains(r[r.name.isin(["random_init", "baseline"])], "random_init"))
+gain = by_source(sources, lambda r: gains(r[r.name.isin(["random_init", "baseline"])], "random_init"))
 nb.out.table(gain[["source", "benchmark", "effect", "low", "high", "n_seeds"]], "gain", "Baseline minus random initialisation, points, t intervals over seeds", runs)
 
 # %% [markdown]
@@ -100,7 +105,7 @@ nb.out.table(gain[["source", "benchmark", "effect", "low", "high", "n_seeds"]], 
 # %%
 from dataclasses import replace
 
-from vjepa_lib.pretrain import pretrain
+from vjepa_lib.training.pretrain import pretrain
 
 sets = nb.clips()
 checks = []
@@ -109,7 +114,7 @@ for variant, form in (("ucf_baseline", "released"), ("no_ema", "released"), ("no
     short = replace(c.train, schedule=replace(c.train.schedule, steps=5))
     before = Trainer(short).evaluated
     after = pretrain(short, study.training_clips(c, sets), progress=False).encoder
-    checks.append((variant, form, diagnostics.same_weights(before, after), len(diagnostics.unmoved(diagnostics.snapshot(before), after)), len(list(after.parameters()))))
+    checks.append((variant, form, same_weights(before, after), len(unmoved(snapshot(before), after)), len(list(after.parameters()))))
 checks = pd.DataFrame(checks, columns=["variant", "form", "equal to its initialisation bit for bit", "parameters unmoved", "parameters"])
 nb.out.table(checks, "evaluated", "Is the evaluated encoder the trained one? After 5 steps")
 

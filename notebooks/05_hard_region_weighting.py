@@ -42,9 +42,12 @@ import pandas as pd
 import torch
 from IPython.display import Code
 
-from vjepa_lib import ablation, notebook, plots, recorded, sections, study
+from vjepa_lib import study
+from vjepa_lib.analysis.at_work import early_trainer, on_grid, pulls
 from vjepa_lib.objectives import hard_region
-from vjepa_lib.pretrain import TermSpec
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
+from vjepa_lib.training.pretrain import TermSpec
 
 nb = notebook.setup("05_hard_region_weighting", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["05"]
@@ -67,7 +70,7 @@ Code("\n\n".join(inspect.getsource(f) for f in source), language="python")
 
 # %%
 baseline = study.resolve("baseline", "released", nb.profile.name, nb.seeds[0])
-trainer = ablation.early_trainer(baseline, clips)
+trainer = early_trainer(baseline, clips)
 sample = clips["pre_videos"]
 with torch.no_grad():
     batch = trainer.latents(sample.batch(slice(0, 16)))
@@ -89,8 +92,8 @@ spread = pd.DataFrame(
 nb.out.table(spread, "weights", "Weights of target tokens by temperature (the study uses 1); mean 1 by construction", digits=3)
 
 # %%
-targets = ablation.on_grid(torch.ones_like(error, dtype=torch.bool), batch.target_index[0], batch.grid)
-drawn = ablation.on_grid(weights[0.1], batch.target_index[0], batch.grid)
+targets = on_grid(torch.ones_like(error, dtype=torch.bool), batch.target_index[0], batch.grid)
+drawn = on_grid(weights[0.1], batch.target_index[0], batch.grid)
 rows = []
 for i in range(3):
     frames = sample.frames[i].numpy()
@@ -107,7 +110,7 @@ nb.out.figure(plots.clips(rows, every=2, width=3.8), "at_work", data, "Target to
 
 # %%
 terms = {f"HW, temperature {tau:g}": TermSpec("hw", 0.3, options=(("temperature", tau),)) for tau in weights}
-pull = ablation.pulls(trainer, sample.batch(slice(0, 64)), terms)
+pull = pulls(trainer, sample.batch(slice(0, 64)), terms)
 nb.out.table(pull, "pull", "HW at weight 0.3: length of its gradient into the context encoder, in lengths of the JEPA gradient, and the cosine between the two", digits=3)
 
 # %% [markdown]

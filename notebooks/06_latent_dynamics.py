@@ -42,9 +42,14 @@ import pandas as pd
 import torch
 from IPython.display import Code
 
-from vjepa_lib import ablation, diagnostics, notebook, plots, recorded, sections, study
+from vjepa_lib import study
+from vjepa_lib.analysis.ablation import name
+from vjepa_lib.analysis.at_work import on_grid
+from vjepa_lib.evaluation.reach import term_reach
 from vjepa_lib.objectives.latent_dynamics import LatentDynamics
-from vjepa_lib.pretrain import Trainer
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
+from vjepa_lib.training.pretrain import Trainer
 
 nb = notebook.setup("06_latent_dynamics", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["06"]
@@ -75,7 +80,7 @@ possible = grid.n - grid.h * grid.w  # the last time step has no successor
 rows, counts = [], []
 for g in batch.groups:
     context = batch.valid[g].view(-1, *grid.shape)
-    pair = ablation.on_grid(batch.following[g], batch.context_index[g], grid)
+    pair = on_grid(batch.following[g], batch.context_index[g], grid)
     rows.append((f"context, group {g + 1}", frames, context[0].numpy()))
     rows.append(("pairs", frames, pair[0].numpy()))
     n = float(batch.following[g].sum(1).float().mean())
@@ -95,7 +100,7 @@ nb.out.table(counts, "pair_counts", "How many pairs a clip gives, mean over 16 c
 change = []
 for variant, form in (("random_init", "released"), ("baseline", "released"), ("ld", "released"), ("fwm_ld", "described")):
     encoder = study.load_encoder(study.resolve(variant, form, nb.profile.name, nb.seeds[0]))
-    row = {"name": ablation.name(variant, form)}
+    row = {"name": name(variant, form)}
     for title, kind in (("pre_videos", "moving"), ("pre_stills", "held")):
         with torch.no_grad():
             h = encoder(clips[title].batch(slice(0, 32))).unflatten(1, (grid.t, -1))
@@ -111,7 +116,7 @@ nb.out.table(change, "change", "Mean change of the latent from step to step, rel
 reach = []
 for form in study.FORMS:
     trainer = Trainer(study.resolve("hw_ld", form, nb.profile.name, nb.seeds[0]).train)
-    reach.append(diagnostics.term_reach(trainer, sample.batch(slice(0, 8))).assign(form=form))
+    reach.append(term_reach(trainer, sample.batch(slice(0, 8))).assign(form=form))
 reach = pd.concat(reach, ignore_index=True)
 shown = reach[reach.term.isin(["jepa", "hw", "ld"]) & (reach.part != "target_encoder")]
 nb.out.table(shown[["form", "term", "part", "reaches", "norm", "relative"]].reset_index(drop=True), "reach", "What the terms of HW-LD reach at the first step; relative: in lengths of the JEPA gradient", digits=4)

@@ -42,16 +42,29 @@ import inspect
 import pandas as pd
 from IPython.display import Code
 
-from vjepa_lib import ablation, diagnostics, notebook, plots, recorded, sections, study
+from vjepa_lib import study
+from vjepa_lib.analysis import ablation
+from vjepa_lib.analysis.ablation import (
+    by_source,
+    factorial,
+    gains,
+    named,
+    seed_means,
+    sentence,
+    term_shares,
+)
+from vjepa_lib.datasets.synthetic import BENCHMARKS
+from vjepa_lib.evaluation.reach import term_reach
 from vjepa_lib.objectives.factorized import FwmOrth, FwmStatic
 from vjepa_lib.objectives.latent_dynamics import LatentDynamics
-from vjepa_lib.synthetic import BENCHMARKS
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
 
 nb = notebook.setup("07_factorized_world_model", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["07"]
 configs = nb.configs(asked)
 results = nb.results(configs)
-sources = {s: ablation.named(r) for s, r in recorded.beside(results, asked).items()}
+sources = {s: named(r) for s, r in recorded.beside(results, asked).items()}
 runs = nb.hashes(configs)
 
 # %% [markdown]
@@ -72,7 +85,7 @@ Code(inspect.getsource(LatentDynamics), language="python")
 import torch
 
 from vjepa_lib.objectives.hard_region import hard_weights
-from vjepa_lib.pretrain import Trainer
+from vjepa_lib.training.pretrain import Trainer
 
 c = study.resolve("fwm_hw_ld", "described", nb.profile.name, nb.seeds[0])
 trainer = Trainer(c.train)
@@ -106,7 +119,7 @@ nb.out.figure(
 reach = []
 for form in study.FORMS:
     c = study.resolve("fwm_hw_ld", form, nb.profile.name, nb.seeds[0])
-    reach.append(diagnostics.term_reach(Trainer(c.train), clips.batch(slice(0, 8))).assign(form=form))
+    reach.append(term_reach(Trainer(c.train), clips.batch(slice(0, 8))).assign(form=form))
 reach = pd.concat(reach)
 nb.out.table(reach[["form", "term", "part", "reaches", "norm", "relative", "cosine"]], "reach", "Gradient of each term of FWM-HW-LD: what it reaches, beside the JEPA gradient", digits=4)
 
@@ -117,7 +130,7 @@ nb.out.table(reach[["form", "term", "part", "reaches", "norm", "relative", "cosi
 # share the runs of `hw1` and `fwm_hw` (notebook 15 trains them side by side).
 
 # %%
-cells = ablation.by_source(sources, ablation.seed_means)
+cells = by_source(sources, seed_means)
 for source, part in cells.groupby("source", sort=False):
     base = {b: {"baseline": float(rows[rows.name == "baseline"].top1.iloc[0])} for b, rows in part.groupby("benchmark", sort=False)}
     parts = part[part.name != "baseline"].assign(variant=lambda t: t.name.str.removesuffix(" (described)"), form=lambda t: t.name.str.endswith("(described)").map({True: "described", False: "released"}))
@@ -130,7 +143,7 @@ nb.out.table(wide.reset_index(), "combinations_table", "Linear probes, top-1 (%)
 # ## Differences to the baseline, seed by seed
 
 # %%
-diff = ablation.by_source(sources, lambda r: ablation.gains(r[r.name != "random_init"]))
+diff = by_source(sources, lambda r: gains(r[r.name != "random_init"]))
 for source, part in diff.groupby("source", sort=False):
     heat = part.pivot_table(index="name", columns="benchmark", values="effect", sort=False)[[*BENCHMARKS, "all"]]
     clear = part.assign(clear=ablation.clear(part)).pivot_table(index="name", columns="benchmark", values="clear", sort=False)[[*BENCHMARKS, "all"]]
@@ -144,7 +157,7 @@ nb.out.table(diff[["source", "benchmark", "name", "effect", "low", "high", "n_se
 # cells. `HW` has weight 1 in all its cells (the paper's HW alone has 0.3).
 
 # %%
-effects = pd.concat([ablation.factorial(r, form).assign(source=s, form=form) for s, r in sources.items() for form in study.FORMS], ignore_index=True)
+effects = pd.concat([factorial(r, form).assign(source=s, form=form) for s, r in sources.items() for form in study.FORMS], ignore_index=True)
 for (source, form), part in effects.groupby(["source", "form"], sort=False):
     fig = plots.effects(part, panel="benchmark", xlabel="points", names={"all": "all six"})
     nb.out.figure(fig, f"effects_{form}_{source.split(',')[0]}", part, f"Main effects and interactions, {form} form ({source} runs), 95 % intervals over seeds; filled: clear of 0", runs)
@@ -155,12 +168,12 @@ nb.out.table(effects[["source", "form", "benchmark", "effect", "estimate", "low"
 
 # %%
 trained = [c for c in configs if c.pretrained]
-curves = ablation.named(study.curves(trained), None)
+curves = named(study.curves(trained), None)
 pick = curves[curves.variant.isin(["baseline", "fwm", "ld", "fwm_ld", "fwm_hw_ld"])]
 sections.collapse(nb, pick, nb.hashes(trained))
 
 # %%
-parts = ablation.term_shares(curves, study.resolve("fwm_hw_ld", "described", nb.profile.name))
+parts = term_shares(curves, study.resolve("fwm_hw_ld", "described", nb.profile.name))
 nb.out.figure(plots.shares(parts), "shares", parts, "FWM-HW-LD as described: the loss and each term's share", nb.hashes([c for c in trained if c.variant == "fwm_hw_ld"]))
 
 # %% [markdown]
@@ -169,11 +182,11 @@ nb.out.figure(plots.shares(parts), "shares", parts, "FWM-HW-LD as described: the
 # %%
 for (source, form), part in effects.groupby(["source", "form"], sort=False):
     all_six = part[part.benchmark == "all"]
-    print(f"{source}, {form}, {int(all_six.n_seeds.iloc[0])} seeds, effects on the mean over benchmarks: " + ablation.sentence(all_six.rename(columns={"effect": "name", "estimate": "effect"})))
+    print(f"{source}, {form}, {int(all_six.n_seeds.iloc[0])} seeds, effects on the mean over benchmarks: " + sentence(all_six.rename(columns={"effect": "name", "estimate": "effect"})))
     own = part[part.benchmark != "all"]
     print(f"  {ablation.clear(own).sum()} of {len(own)} effects on single benchmarks have an interval clear of 0, {(ablation.clear(own) & (own.order > 1)).sum()} of them interactions; {(own.p_adjusted < 0.05).sum()} survive Holm's correction within their benchmark")
 for source, part in diff[diff.benchmark == "all"].groupby("source", sort=False):
-    print(f"{source}, against the baseline: {ablation.sentence(part.sort_values('effect', ascending=False))}")
+    print(f"{source}, against the baseline: {sentence(part.sort_values('effect', ascending=False))}")
 std = curves.dropna(subset=["feature_std"]).groupby("name", sort=False).feature_std.last()
 print("feature std at the end, 0 is collapse: " + ", ".join(f"{n} {v:.3f}" for n, v in std.items()))
 dead = reach[(reach.term == "ld") & (reach.form == "released") & (reach.part != "target_encoder")]

@@ -40,7 +40,11 @@ import pandas as pd
 import torch
 from IPython.display import Code
 
-from vjepa_lib import ablation, masking, notebook, plots, recorded, sections, study
+from vjepa_lib import study
+from vjepa_lib.analysis.at_work import hidden_share
+from vjepa_lib.model import masking
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
 
 nb = notebook.setup("08_motion_and_future_masking", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["08"]
@@ -75,7 +79,7 @@ kinds = ("multiblock", "motion_guided", "amg")
 rows, follow, places = [], [], []
 for k, i in enumerate(with_object):
     m = motion[k]
-    found = {kind: ablation.hidden_share(kind, m, grid) for kind in kinds}
+    found = {kind: hidden_share(kind, m, grid) for kind in kinds}
     maps = [torch.zeros_like(m), (m - m.min()) / (m.max() - m.min()), *found.values()]
     frame = sample.frames[i, 0].numpy()
     rows.append((f"clip {k + 1}", np.stack([frame] + 4 * [np.full_like(frame, 255)]), torch.stack(maps).numpy()))

@@ -39,9 +39,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import Code
 
-from vjepa_lib import ablation, grid, notebook, plots, recorded, sections, study
+from vjepa_lib import study
+from vjepa_lib.analysis.ablation import name
+from vjepa_lib.datasets.synthetic import REGIMES
+from vjepa_lib.model import grid
 from vjepa_lib.objectives.action import ActionConditioned
-from vjepa_lib.synthetic import REGIMES
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
 
 nb = notebook.setup("09_action_conditioned", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["09"]
@@ -135,6 +139,6 @@ gains = sections.results(nb, sources, runs)
 
 # %%
 sections.found(gains)
-print(f"AC's loss at the end, against {zero:.3f} for always 0 and {floor:.3f} for noise unknown: " + ", ".join(f"{ablation.name(v, f)} {loss:.3f}" for v, f, loss in late.iloc[:, :3].itertuples(index=False)))
+print(f"AC's loss at the end, against {zero:.3f} for always 0 and {floor:.3f} for noise unknown: " + ", ".join(f"{name(v, f)} {loss:.3f}" for v, f, loss in late.iloc[:, :3].itertuples(index=False)))
 std = study.curves([c for c in configs if study.canonical(c).pretrained]).dropna(subset=["feature_std"]).groupby(["variant", "form"], sort=False).feature_std.last()
-print("spread of features over clips at the end (last seed): " + ", ".join(f"{ablation.name(*k)} {v:.3f}" for k, v in std.items()))
+print("spread of features over clips at the end (last seed): " + ", ".join(f"{name(*k)} {v:.3f}" for k, v in std.items()))

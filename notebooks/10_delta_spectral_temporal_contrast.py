@@ -45,10 +45,15 @@ import torch
 from IPython.display import Code
 from torch.nn import functional as F
 
-from vjepa_lib import ablation, notebook, plots, recorded, sections, study
+from vjepa_lib import study
+from vjepa_lib.analysis import ablation
+from vjepa_lib.analysis.ablation import named, sentence
+from vjepa_lib.analysis.at_work import early_trainer, moved_from_start, on_grid, pulls
 from vjepa_lib.objectives.contrastive import LatentTemporalContrast
 from vjepa_lib.objectives.delta import Delta
 from vjepa_lib.objectives.spectral import Spectral
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
 
 nb = notebook.setup("10_delta_spectral_temporal_contrast", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["10"]
@@ -70,7 +75,7 @@ Code("\n".join(inspect.getsource(t.loss) for t in (Delta, Spectral, LatentTempor
 
 # %%
 baseline = study.resolve("baseline", "released", nb.profile.name, nb.seeds[0])
-trainer = ablation.early_trainer(baseline, clips)
+trainer = early_trainer(baseline, clips)
 sample = clips["pre_videos"]
 with torch.no_grad():
     batch = trainer.latents(sample.batch(slice(0, 16)))
@@ -82,7 +87,7 @@ frames = sample.frames[example].numpy()
 # %%
 rows, counts = [], []
 for g in batch.groups:
-    pair = ablation.on_grid(batch.following[g], batch.context_index[g], grid)
+    pair = on_grid(batch.following[g], batch.context_index[g], grid)
     rows.append((f"pairs, group {g + 1}", frames, pair[example].numpy()))
     rows.append(("always context", frames, always[g][example].view(grid.h, grid.w).numpy()))
     counts.append({"mask group": g + 1, "context tokens": batch.z[g].shape[1], "pairs (delta, LTC)": float(batch.following[g].sum(1).float().mean()), "places always context (spectral)": float(always[g].sum(1).float().mean()), "places": grid.h * grid.w})
@@ -100,7 +105,7 @@ nb.out.table(counts, "counts", "Tokens a clip gives to each term, mean over 16 c
 # %%
 variants = ("delta", "spectral", "ltc", "ld", "ac")
 terms = {v: study.resolve(v, "released", nb.profile.name).train.terms[-1] for v in variants}
-pull = ablation.pulls(trainer, sample.batch(slice(0, 64)), terms)
+pull = pulls(trainer, sample.batch(slice(0, 64)), terms)
 nb.out.table(pull, "pull", "Length of each term's weighted gradient into the context encoder, in lengths of the JEPA gradient, and the cosine between the two", digits=2)
 
 # %% [markdown]
@@ -116,7 +121,7 @@ shares = sections.training(nb, configs, [("delta", "released"), ("spectral", "re
 # encoder that sees as it did at the start.
 
 # %%
-moved = ablation.moved_from_start(configs, sample.batch(slice(0, 64))).groupby("name", sort=False)[["cosine", "weights"]].mean().reset_index()
+moved = moved_from_start(configs, sample.batch(slice(0, 64))).groupby("name", sort=False)[["cosine", "weights"]].mean().reset_index()
 nb.out.table(moved.rename(columns={"cosine": "cosine of tokens", "weights": "distance of weights"}), "moved", "Evaluated encoder against its own initialisation, mean over seeds; distance in lengths of the initial weights", runs, digits=3)
 
 # %% [markdown]
@@ -165,8 +170,8 @@ gains = sections.results(nb, sources, runs)
 # %%
 sections.found(gains)
 for source, rows in sources.items():
-    own = ablation.gains(ablation.named(rows), "random_init").query("benchmark == 'all'")
-    print(f"{source}, the same against random_init: {ablation.sentence(own)}")
+    own = ablation.gains(named(rows), "random_init").query("benchmark == 'all'")
+    print(f"{source}, the same against random_init: {sentence(own)}")
 print("pull in lengths of the JEPA gradient: " + ", ".join(f"{n} {p:.3g}" for n, p in zip(pull.name, pull.pull)))
 print("cosine of tokens with the initialisation: " + ", ".join(f"{n} {c:.3f}" for n, c in zip(moved.name, moved.cosine)))
 print("cosine of neighbouring time steps: " + ", ".join(f"{n} {c:.3f}" for n, c in zip(spectra.variant, spectra["cos(h_t, h_t+1)"])))

@@ -45,15 +45,28 @@ import pandas as pd
 import torch
 from IPython.display import Code
 
-from vjepa_lib import ablation, audit, notebook, plots, recorded, sections, study
+from vjepa_lib import study
+from vjepa_lib.analysis.ablation import (
+    by_source,
+    gains,
+    mean_share,
+    name,
+    named,
+    seed_means,
+    sentence,
+    term_shares,
+)
+from vjepa_lib.audit.released_code import variant_audit
 from vjepa_lib.objectives import hamiltonian, kinematic, sigreg, velocity_gate
-from vjepa_lib.pretrain import Trainer
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
+from vjepa_lib.training.pretrain import Trainer
 
 nb = notebook.setup("11_physics_and_the_frozen_target", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["11"]
 configs = nb.configs(asked)
 results = nb.results(configs)
-sources = {s: ablation.named(r) for s, r in recorded.beside(results, asked).items()}
+sources = {s: named(r) for s, r in recorded.beside(results, asked).items()}
 runs = nb.hashes(configs)
 clips = nb.clips()
 
@@ -123,7 +136,7 @@ nb.out.table(statistic, "normality", "How far context tokens are from an isotrop
 # %%
 steps = 3
 off = [v for v, row in study.VARIANTS.items() if not row.ema]
-checks = pd.concat([audit.variant_audit(v, f, nb.profile.name, clips, steps, (0,))[1].assign(variant=v, form=f) for v in off for f in study.FORMS])
+checks = pd.concat([variant_audit(v, f, nb.profile.name, clips, steps, (0,))[1].assign(variant=v, form=f) for v in off for f in study.FORMS])
 evaluated = checks.drop_duplicates(["variant", "form"])[["variant", "form", "evaluated_trained"]]
 nb.out.table(evaluated, "evaluated", f"Did the evaluated encoder move in {steps} steps?")
 
@@ -133,7 +146,7 @@ nb.out.table(evaluated, "evaluated", f"Did the evaluated encoder move in {steps}
 # As released every EMA-off row is the random encoder, so they share its run (`trained_as`).
 
 # %%
-cells = ablation.by_source(sources, ablation.seed_means)
+cells = by_source(sources, seed_means)
 described = cells[cells.name.isin(["random_init", "ucf_baseline", "no_ema (described)", *(f"{v} (described)" for v in off), "velgate", "hamiltonian", "sigreg"])]
 nb.out.figure(
     plots.intervals(described, "top1", rows="name", panel="benchmark", series="source"), "results", described,
@@ -144,9 +157,9 @@ nb.out.table(cells.pivot_table(index=["source", "name"], columns="benchmark", va
 # %%
 against = []
 for source, r in sources.items():
-    against.append(ablation.gains(r[~r.name.isin(["random_init"]) & r.regime.eq("ucf101")], "ucf_baseline").assign(source=source, against="baseline"))
+    against.append(gains(r[~r.name.isin(["random_init"]) & r.regime.eq("ucf101")], "ucf_baseline").assign(source=source, against="baseline"))
     part = r[r.name.isin(["no_ema (described)", *(f"{v} (described)" for v in off)])]
-    against.append(ablation.gains(part, "no_ema (described)").assign(source=source, against="EMA off only"))
+    against.append(gains(part, "no_ema (described)").assign(source=source, against="EMA off only"))
 against = pd.concat(against, ignore_index=True)
 control = against[(against.against == "EMA off only")]
 nb.out.figure(
@@ -163,13 +176,13 @@ nb.out.table(against[["source", "against", "benchmark", "name", "effect", "low",
 
 # %%
 trained = [c for c in configs if c.pretrained and (c.form == "described" or study.VARIANTS[c.variant].ema)]
-curves = ablation.named(study.curves(trained), None)
+curves = named(study.curves(trained), None)
 shown = curves[curves.name.isin(["ucf_baseline", "no_ema (described)", "kinematic (described)", "kinematic_0_1 (described)", "kinematic_accel (described)", "hamiltonian", "velgate", "sigreg", "sigreg_no_ema (described)"])]
 sections.collapse(nb, shown, nb.hashes(trained))
 shares = []
 for variant, form in (("kinematic", "described"), ("velgate", "released"), ("hamiltonian", "released"), ("sigreg", "released")):
-    share = ablation.mean_share(ablation.term_shares(curves, study.resolve(variant, form, nb.profile.name)))
-    shares.append({"variant": ablation.name(variant, form)} | share.to_dict())
+    share = mean_share(term_shares(curves, study.resolve(variant, form, nb.profile.name)))
+    shares.append({"variant": name(variant, form)} | share.to_dict())
 nb.out.table(pd.DataFrame(shares), "shares", "Share of each weighted term in the loss (%), second half of the training", nb.hashes(trained), digits=1)
 
 # %% [markdown]
@@ -182,7 +195,7 @@ for source in sources:
     a = against[(against.source == source) & (against.benchmark == "all")]
     b, c = (a[a.against == k].set_index("name") for k in ("baseline", "EMA off only"))
     trained_one = b[b.index.str.contains("described") | b.index.isin(["velgate", "hamiltonian", "sigreg"])]
-    print(f"{source}, {int(b.n_seeds.min())} seeds, mean over six benchmarks against the baseline: {ablation.sentence(trained_one.reset_index())}")
-    print(f"  against EMA off alone: {ablation.sentence(c.reset_index())}")
+    print(f"{source}, {int(b.n_seeds.min())} seeds, mean over six benchmarks against the baseline: {sentence(trained_one.reset_index())}")
+    print(f"  against EMA off alone: {sentence(c.reset_index())}")
 ends = curves.dropna(subset=["feature_std"]).groupby("name", sort=False)[["rank_me", "feature_std"]].last()
 print("at the end, RankMe and feature std: " + ", ".join(f"{n} {r.rank_me:.1f}/{r.feature_std:.3f}" for n, r in ends.iterrows()))

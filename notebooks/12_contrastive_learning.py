@@ -43,9 +43,12 @@ import torch
 from IPython.display import Code
 from torch.nn import functional as F
 
-from vjepa_lib import combination, notebook, plots, recorded, sections, study
+from vjepa_lib import study
+from vjepa_lib.analysis import combination
 from vjepa_lib.objectives import contrastive, views
-from vjepa_lib.pretrain import Trainer
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
+from vjepa_lib.training.pretrain import Trainer
 
 nb = notebook.setup("12_contrastive_learning", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["12"]

@@ -38,7 +38,11 @@ DEVICE = None
 # %%
 import pandas as pd
 
-from vjepa_lib import ablation, combination, notebook, plots, recorded, sections, study
+from vjepa_lib import study
+from vjepa_lib.analysis import ablation, combination
+from vjepa_lib.analysis.ablation import by_source, name, named
+from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.study import recorded
 
 nb = notebook.setup("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["13"]
@@ -57,7 +61,7 @@ for base, form in study.FACTORIZED:
     for contrast in ("none", *study.CONTRASTS):
         variant = base if contrast == "none" else study.combined(base, contrast)
         terms = study.resolve(variant, form, nb.profile.name).train.terms
-        design.append({"objective": ablation.name(variant, form)} | {t.name: t.weight for t in terms if t.name not in ("jepa", "context")})
+        design.append({"objective": name(variant, form)} | {t.name: t.weight for t in terms if t.name not in ("jepa", "context")})
 nb.out.table(pd.DataFrame(design), "design", "The crossing: weights of the terms beside JEPA and context loss", digits=3)
 
 # %% [markdown]
@@ -66,8 +70,8 @@ nb.out.table(pd.DataFrame(design), "design", "The crossing: weights of the terms
 # Points gained over the baseline of the same seed. `all` is the mean over the six benchmarks.
 
 # %%
-crossed = ablation.by_source(sources, combination.crossed)
-gains = ablation.by_source(sources, lambda r: ablation.gains(combination.crossed(r)))
+crossed = by_source(sources, combination.crossed)
+gains = by_source(sources, lambda r: ablation.gains(combination.crossed(r)))
 order = list(dict.fromkeys(crossed.name))
 for source, part in gains.groupby("source", sort=False):
     heat = part.pivot_table(index="name", columns="benchmark", values="effect", sort=False).reindex(order[1:])
@@ -92,7 +96,7 @@ nb.out.table(cells, "cells", "Linear probes of every cell, top-1 (%), mean over 
 # show no gain there.
 
 # %%
-readings = ablation.by_source(
+readings = by_source(
     sources,
     lambda r: pd.concat([combination.crossed(r[r.benchmark == "fine_motion"], p).assign(probe=p) for p in ("linear", "attentive")]).groupby(["name", "probe"], sort=False).top1.mean().unstack().reset_index(),
 )
@@ -102,7 +106,7 @@ nb.out.table(readings, "readings", "fine_motion read from the mean token (linear
 # ## Do the two parts work together? Interactions
 
 # %%
-interactions = ablation.by_source(sources, lambda r: combination.interactions(combination.crossed(r)))
+interactions = by_source(sources, lambda r: combination.interactions(combination.crossed(r)))
 names = {p: f"{b} × {c}" for p, b, c in zip(interactions.pair, interactions.base.map(plots.label), interactions.contrast.map(plots.label))} | {"all": "all six"}
 shown = interactions[interactions.benchmark.isin(["all", *combination.SHIFTED])].assign(variant=lambda t: t.pair)
 nb.out.figure(
@@ -115,7 +119,7 @@ nb.out.table(interactions[["source", "benchmark", "base", "contrast", "simple", 
 # ## Is the whole more than its better part?
 
 # %%
-whole = ablation.by_source(sources, lambda r: combination.against_best_part(combination.crossed(r)))
+whole = by_source(sources, lambda r: combination.against_best_part(combination.crossed(r)))
 shown = whole[whole.benchmark.isin(["all", *combination.SHIFTED])]
 nb.out.figure(
     plots.intervals(shown, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points", names={"all": "all six"}), "best_part", shown,
@@ -142,7 +146,7 @@ nb.out.table(few, "few_labels", "Best combination against best part, by the shar
 # ## Where the contrast acts: all channels, the appearance half, the dynamics half
 
 # %%
-halves = ablation.by_source(sources, combination.on_halves)
+halves = by_source(sources, combination.on_halves)
 shown = halves[halves.benchmark.isin(["all", *combination.SHIFTED])]
 nb.out.figure(
     plots.intervals(shown, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points", names={"all": "all six"}), "halves", shown,
@@ -155,7 +159,7 @@ nb.out.figure(
 # Four objectives, each pretrained on one domain alone and on the mixture.
 
 # %%
-transfer = ablation.by_source(sources, combination.transfer_matrix)
+transfer = by_source(sources, combination.transfer_matrix)
 for source, part in transfer.groupby("source", sort=False):
     part = part.assign(row=part.name + ", " + part.regime)
     heat = part.pivot_table(index="row", columns="benchmark", values="top1", sort=False)
@@ -172,14 +176,14 @@ for source, part in transfer.groupby("source", sort=False):
 # away in its dynamics half alone.
 
 # %%
-leak = ablation.by_source(sources, combination.leakage)
+leak = by_source(sources, combination.leakage)
 pick = ["random_init", "baseline", "fwm (described)", "fwm_hw_ld", "fwm_hw_ld (described)", *(f"fwm_hw_ld+{c} (described)" for c in study.CONTRASTS), *(f"fwm_hw_ld+{c}_dynamics (described)" for c in study.CONTRASTS)]
 shown = leak[leak.name.isin(pick) & (leak.half != "all") & (leak.source == last)]
 nb.out.figure(
     plots.intervals(shown, "top1", rows="name", panel="factor", series="half", names={"appearance": "appearance half", "dynamics": "dynamics half", "texture": "texture (appearance)", "camera": "camera motion"}), "leakage", shown,
     f"Read from the appearance half (filled) and the dynamics half (hollow) of the latent, t intervals over seeds ({last} runs)", runs,
 )
-separation = ablation.by_source(sources, lambda r: combination.separation(combination.leakage(r), "texture", "camera"))
+separation = by_source(sources, lambda r: combination.separation(combination.leakage(r), "texture", "camera"))
 nb.out.table(separation, "separation", "How far the halves specialise: each factor read from its own half minus from the other, points", runs, digits=1)
 
 # %% [markdown]
@@ -187,7 +191,7 @@ nb.out.table(separation, "separation", "How far the halves specialise: each fact
 
 # %%
 trained = [c for c in configs if c.pretrained and c.variant in ("baseline", "vclr", "fwm_hw_ld", "fwm_hw_ld+vclr") and c.regime == "mixed"]
-curves = ablation.named(study.curves(trained), None)
+curves = named(study.curves(trained), None)
 sections.collapse(nb, curves, nb.hashes(trained))
 
 # %% [markdown]

@@ -37,7 +37,12 @@ DEVICE = None
 # %%
 import pandas as pd
 
-from vjepa_lib import ablation, combination, notebook, paper, plots, recorded, study, synthetic
+from vjepa_lib import paper, study
+from vjepa_lib.analysis import combination
+from vjepa_lib.analysis.ablation import by_source, named
+from vjepa_lib.datasets import synthetic
+from vjepa_lib.show import notebook, plots
+from vjepa_lib.study import recorded
 
 nb = notebook.setup("14_cross_domain_transfer", PROFILE, SEEDS, JOBS, DEVICE)
 asked = study.NOTEBOOK_RUNS["14"]
@@ -71,7 +76,7 @@ nb.out.figure(
 # ## In the domain and outside it
 
 # %%
-shift = ablation.by_source(sources, lambda r: combination.shift(ablation.named(r[r.regime == "mixed"])))
+shift = by_source(sources, lambda r: combination.shift(named(r[r.regime == "mixed"])))
 for benchmark, part in shift[shift.source == last].groupby("benchmark", sort=False):
     inside = combination.SHIFTED[benchmark]
     fig = plots.tradeoff(
@@ -85,7 +90,7 @@ nb.out.table(shift[["source", "benchmark", "name", "inside", "outside", "kept"]]
 # ## What the mixture of pretraining domains does to transfer
 
 # %%
-transfer = ablation.by_source(sources, combination.transfer_matrix)
+transfer = by_source(sources, combination.transfer_matrix)
 shown = transfer[transfer.benchmark.isin(combination.SHIFTED) & (transfer.source == last)].rename(columns={"name": "variant"})
 for benchmark, part in shown.groupby("benchmark", sort=False):
     wide = part.pivot_table(index="variant", columns="regime", values="top1", sort=False)

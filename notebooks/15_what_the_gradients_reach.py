@@ -22,7 +22,7 @@
 # direction beside the JEPA loss, what never moves, and is the evaluated encoder the trained one?
 #
 # Every variant is trained for a few steps in both forms, *released* and *described*, and looked at.
-# `diagnostics.term_reach` and `diagnostics.gradient_reach` do the same for your own objective.
+# `evaluation.term_reach` and `evaluation.gradient_reach` do the same for your own objective.
 
 # %% tags=["parameters"]
 PROFILE = None
@@ -33,8 +33,13 @@ DEVICE = None
 # %%
 import pandas as pd
 
-from vjepa_lib import audit, diagnostics, notebook, plots, published, statistics, study
-from vjepa_lib.pretrain import Trainer
+from vjepa_lib import study
+from vjepa_lib.analysis import statistics
+from vjepa_lib.audit import published
+from vjepa_lib.audit.released_code import implementation_facts, summary, variant_audit
+from vjepa_lib.evaluation.reach import term_reach
+from vjepa_lib.show import notebook, plots
+from vjepa_lib.training.pretrain import Trainer
 
 nb = notebook.setup("15_what_the_gradients_reach", PROFILE, SEEDS, JOBS, DEVICE)
 sets = nb.clips()
@@ -50,11 +55,11 @@ names = [n for n in study.VARIANTS if "+" not in n] + ["fwm_hw_ld+vclr"]
 reach, moved = [], []
 for name in names:
     for form in study.FORMS if study.differs(name) else study.FORMS[:1]:
-        r, m = audit.variant_audit(name, form, nb.profile.name, sets, STEPS, LOOKS)
+        r, m = variant_audit(name, form, nb.profile.name, sets, STEPS, LOOKS)
         reach.append(r)
         moved.append(m)
 reach, moved = pd.concat(reach, ignore_index=True), pd.concat(moved, ignore_index=True)
-table = audit.summary(reach, moved)
+table = summary(reach, moved)
 nb.out.table(table, "summary", f"What each variant trains, measured at its first step and after {STEPS} steps")
 
 # %% [markdown]
@@ -93,7 +98,7 @@ def small_predictions(batch):
     return sum(z.abs().mean() for z in batch.zhat) / len(batch.zhat)
 
 trainer = Trainer(study.resolve("baseline", profile=nb.profile.name).train)
-mine = diagnostics.term_reach(trainer, sets["pre_videos"].batch(slice(0, 8)), {"small predictions": small_predictions})
+mine = term_reach(trainer, sets["pre_videos"].batch(slice(0, 8)), {"small predictions": small_predictions})
 nb.out.table(mine[mine.term != "context"], "own", "Reach of an objective of one's own", digits=3)
 
 # %% [markdown]
@@ -102,7 +107,7 @@ nb.out.table(mine[mine.term != "context"], "own", "Reach of an objective of one'
 # Five by running the code, two from the published numbers.
 
 # %%
-facts = audit.implementation_facts(nb.profile.name, sets, 3 if nb.profile.name == "smoke" else 5)
+facts = implementation_facts(nb.profile.name, sets, 3 if nb.profile.name == "smoke" else 5)
 nb.out.table(facts, "facts", "Facts about the released code, each with its control")
 
 # %% [markdown]

@@ -30,7 +30,8 @@ DEVICE = None
 # %%
 from IPython.display import FileLink
 
-from vjepa_lib import notebook, report, study
+from vjepa_lib import study
+from vjepa_lib.show import notebook, report
 
 nb = notebook.setup("99_report", PROFILE, SEEDS, JOBS, DEVICE)
 page = report.build(nb.out.folder, study.runs_root().resolve())

@@ -120,7 +120,11 @@ def _ssv2(at):
     names = {t.replace("[", "").replace("]", ""): str(i) for i, t in enumerate(templates)}
     _text(at / f"notes/{prefix}labels.json", json.dumps(names))
     for part, wanted in (("train", True), ("validation", False)):
-        rows = [{"id": str(i), "template": templates[k]} for i, k, train in _numbered() if train == wanted]
+        rows = [
+            {"id": str(i), "template": templates[k]}
+            for i, k, train in _numbered()
+            if train == wanted
+        ]
         _text(at / f"notes/{prefix}{part}.json", json.dumps(rows))
     for i, label, _ in _numbered():
         _clip(at / f"videos/{i}.webm", label, 100 + i)
@@ -154,7 +158,9 @@ def _kinetics400(at):
     header = "label,youtube_id,time_start,time_end,split,is_cc\n"
     for part, wanted in (("train", True), ("validate", False)):
         lines = [
-            f"{names[k]},kinetics_{i},1,11,{part},0\n" for i, k, train in _numbered() if train == wanted
+            f"{names[k]},kinetics_{i},1,11,{part},0\n"
+            for i, k, train in _numbered()
+            if train == wanted
         ]
         _text(at / f"notes/{part}.csv", header + "".join(lines))
     for i, label, _ in _numbered():
@@ -187,7 +193,14 @@ def make_lab(folder, sets=tuple(_SETS)):
     for name in sets:
         at = folder / name
         _SETS[name](at)
-        command = ["build", name, "--videos", str(at / "videos"), "--out", str(folder / f"{name}.csv")]
+        command = [
+            "build",
+            name,
+            "--videos",
+            str(at / "videos"),
+            "--out",
+            str(folder / f"{name}.csv"),
+        ]
         if (at / "notes").exists():
             command += ["--annotations", str(at / "notes")]
         assert build(command) == 0
@@ -229,7 +242,6 @@ def end(process):
 
 def run(*arguments, **more):
     return end(begin(*arguments, **more))
-
 
 
 def write_settings(lab, store, **schedule):

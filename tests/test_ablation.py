@@ -8,11 +8,26 @@ import pandas as pd
 import pytest
 import torch
 
-from vjepa_lib import ablation, combination, diagnostics, recorded, sections, statistics, study
+from vjepa_lib import study
+from vjepa_lib.analysis import ablation, combination, statistics
+from vjepa_lib.analysis.ablation import (
+    by_source,
+    factorial,
+    mean_share,
+    motion_and_stills,
+    named,
+    seed_means,
+    sentence,
+    term_shares,
+)
+from vjepa_lib.analysis.at_work import early_trainer, hidden_share, moved_from_start, on_grid, pulls
 from vjepa_lib.errors import DataError
-from vjepa_lib.figures import format_table
-from vjepa_lib.grid import Grid
-from vjepa_lib.pretrain import TermSpec, Trainer
+from vjepa_lib.model.grid import Grid
+from vjepa_lib.show import sections
+from vjepa_lib.show.tables import format_table
+from vjepa_lib.study import recorded
+from vjepa_lib.training.collapse import same_weights
+from vjepa_lib.training.pretrain import TermSpec, Trainer
 
 BENCHMARKS = ("actions", "fine_motion", "shift_kinetics", "shift_hacs")
 
@@ -44,13 +59,15 @@ def crossing():
 
 def test_named_tells_the_forms_apart(crossing):
     extra = pd.DataFrame([result("baseline", "released", 0, 1.0, "actions", probe="linear_10%")])
-    table = ablation.named(pd.concat([crossing, extra]))
+    table = named(pd.concat([crossing, extra]))
     assert len(table) == len(crossing)
-    assert {"baseline", "fwm (described)", "fwm_hw_ld", "fwm_hw_ld+iic (described)"} <= set(table.name)
+    assert {"baseline", "fwm (described)", "fwm_hw_ld", "fwm_hw_ld+iic (described)"} <= set(
+        table.name
+    )
 
 
 def test_gains_are_paired_and_have_a_mean(crossing):
-    gains = ablation.gains(ablation.named(crossing)).set_index(["benchmark", "name"])
+    gains = ablation.gains(named(crossing)).set_index(["benchmark", "name"])
     assert gains.effect["all", "vclr"] == pytest.approx(10)
     assert gains.effect["shift_hacs", "fwm_hw_ld (described)"] == pytest.approx(8)
     # The seeds' common scatter cancels.
@@ -59,11 +76,11 @@ def test_gains_are_paired_and_have_a_mean(crossing):
 
 
 def test_seed_means_have_t_intervals(crossing):
-    table = ablation.seed_means(ablation.named(crossing)).set_index(["name", "benchmark"])
+    table = seed_means(named(crossing)).set_index(["name", "benchmark"])
     want = statistics.mean_interval([20.0, 20.1, 20.2])
     row = table.loc[("baseline", "actions")]
     assert (row.top1, row.low, row.high) == pytest.approx((want["mean"], want["low"], want["high"]))
-    one = ablation.seed_means(ablation.named(crossing[crossing.seed == 0]))
+    one = seed_means(named(crossing[crossing.seed == 0]))
     assert one.low.isna().all() and (one.n_seeds == 1).all()
 
 
@@ -74,12 +91,12 @@ def test_shares_weigh_every_term():
         {"step": range(steps), "seed": 0, "variant": "ld", "form": "released", "regime": "mixed",
          "jepa": 3.0, "ld": 1.0, "context": [np.nan] * (steps // 2 + 1) + [2.0] * (steps - steps // 2 - 1)}
     )  # fmt: skip
-    shares = ablation.term_shares(curves, config)
+    shares = term_shares(curves, config)
     context = shares[shares.term == "context"].set_index("step").value
     weight = config.train.schedule.context_lambda((steps - 1) / steps)
     assert context[0] == 0 and context[steps - 1] == pytest.approx(2 * weight)
     assert shares[shares.term == "ld"].value.eq(1.0).all()
-    late = ablation.mean_share(shares[shares.term != "context"])
+    late = mean_share(shares[shares.term != "context"])
     assert late.to_dict() == pytest.approx({"jepa": 75.0, "ld": 25.0})
 
 
@@ -92,40 +109,54 @@ def test_factorial_of_each_form_and_of_the_mean():
             # As released, LD does nothing beside HW.
             dead = form == "released" and on["ld"] and on["hw"]
             top1 = 50 + sum(gain[f] for f, x in on.items() if x and not (dead and f == "ld"))
-            rows += [result(variant, form, s, top1 + s * 0.1, b) for s in (0, 1) for b in BENCHMARKS[:2]]
-    frame = ablation.named(pd.DataFrame(rows))
-    got = ablation.factorial(frame, "described").set_index(["benchmark", "effect"]).estimate
+            rows += [
+                result(variant, form, s, top1 + s * 0.1, b) for s in (0, 1) for b in BENCHMARKS[:2]
+            ]
+    frame = named(pd.DataFrame(rows))
+    got = factorial(frame, "described").set_index(["benchmark", "effect"]).estimate
     assert got["all"].to_dict() == pytest.approx(
         {"fwm": 1, "hw": 2, "ld": 4, "fwm:hw": 0, "fwm:ld": 0, "hw:ld": 0, "fwm:hw:ld": 0}
     )
-    released = ablation.factorial(frame, "released").set_index(["benchmark", "effect"]).estimate
-    assert released["actions", "ld"] == pytest.approx(2) and released["all", "hw:ld"] == pytest.approx(-2)
+    released = factorial(frame, "released").set_index(["benchmark", "effect"]).estimate
+    assert released["actions", "ld"] == pytest.approx(2) and released[
+        "all", "hw:ld"
+    ] == pytest.approx(-2)
 
 
 def test_sources_stay_apart(crossing):
-    table = ablation.by_source({"a": crossing, "b": crossing[:4]}, lambda r: r[["top1"]])
+    table = by_source({"a": crossing, "b": crossing[:4]}, lambda r: r[["top1"]])
     assert table.source.value_counts().to_dict() == {"a": len(crossing), "b": 4}
-    text = ablation.sentence(pd.DataFrame({"name": ["x"], "effect": [1.23], "low": [-1], "high": [2]}))
+    text = sentence(pd.DataFrame({"name": ["x"], "effect": [1.23], "low": [-1], "high": [2]}))
     assert text == "x +1.2 [-1.0, +2.0]"
 
 
 def test_one_seed_is_told_without_an_interval(crossing, capsys):
-    gains = ablation.gains(ablation.named(crossing[crossing.seed == 0])).assign(source="a")
+    gains = ablation.gains(named(crossing[crossing.seed == 0])).assign(source="a")
     sections.found(gains)
     said = capsys.readouterr().out
-    assert "a, 1 seed, mean" in said and "vclr +10.0," in said and "one seed gives no interval" in said
+    assert (
+        "a, 1 seed, mean" in said and "vclr +10.0," in said and "one seed gives no interval" in said
+    )
     assert "nan" not in said and "clear gain" not in said
 
 
 def test_what_is_found_says_where_effects_are_clear(crossing, capsys):
     rows = crossing[~((crossing.variant == "ltc") & (crossing.seed == 2))]
-    gains = ablation.gains(ablation.named(rows)).assign(source="a")
-    gains.loc[(gains.name == "fwm (described)") & (gains.benchmark == "actions"), ["low", "high"]] = -9, -1
+    gains = ablation.gains(named(rows)).assign(source="a")
+    gains.loc[
+        (gains.name == "fwm (described)") & (gains.benchmark == "actions"), ["low", "high"]
+    ] = -9, -1
     sections.found(gains)
     said = capsys.readouterr().out
     assert "a, 2 to 3 seeds, mean" in said
-    assert "  fwm (described): clear gain on fine_motion, shift_kinetics, shift_hacs; clear loss on actions\n" in said
-    assert "  vclr: clear gain on actions, fine_motion, shift_kinetics, shift_hacs; clear loss on none\n" in said
+    assert (
+        "  fwm (described): clear gain on fine_motion, shift_kinetics, shift_hacs; clear loss on actions\n"
+        in said
+    )
+    assert (
+        "  vclr: clear gain on actions, fine_motion, shift_kinetics, shift_hacs; clear loss on none\n"
+        in said
+    )
 
 
 def test_motion_is_told_from_stills(crossing, capsys):
@@ -133,13 +164,13 @@ def test_motion_is_told_from_stills(crossing, capsys):
     rows = crossing.assign(benchmark=crossing.benchmark.replace(renamed))
     rows.loc[(rows.variant == "vclr") & (rows.benchmark == "order"), "top1"] += 6
     rows.loc[(rows.variant == "vclr") & (rows.benchmark == "appearance"), "top1"] -= 4
-    gains = ablation.gains(ablation.named(rows)).assign(source="a")
-    table = ablation.motion_and_stills(gains).set_index("name")
+    gains = ablation.gains(named(rows)).assign(source="a")
+    table = motion_and_stills(gains).set_index("name")
     assert table.loc["vclr"].to_dict() == pytest.approx({"motion": 12, "stills": 6})
     assert table.loc["iic"].to_dict() == pytest.approx({"motion": 3, "stills": 3})
     sections.found(gains)
     assert "vclr +12.0 / +6.0" in capsys.readouterr().out
-    assert ablation.motion_and_stills(ablation.gains(ablation.named(crossing))).stills.isna().all()
+    assert motion_and_stills(ablation.gains(named(crossing))).stills.isna().all()
 
 
 # --- terms at work --------------------------------------------------------------------------------
@@ -148,10 +179,10 @@ def test_motion_is_told_from_stills(crossing, capsys):
 def test_values_stand_at_their_places():
     grid = Grid(2, 2, 3)
     index = torch.tensor([[0, 7], [5, 11]])
-    got = ablation.on_grid(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), index, grid)
+    got = on_grid(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), index, grid)
     assert got.shape == (2, 2, 2, 3) and got.sum() == 10
     assert (got[0, 0, 0, 0], got[0, 1, 0, 1], got[1, 0, 1, 2], got[1, 1, 1, 2]) == (1, 2, 3, 4)
-    flags = ablation.on_grid(torch.tensor([[True, False]]), index[:1], grid)
+    flags = on_grid(torch.tensor([[True, False]]), index[:1], grid)
     assert flags.dtype == torch.bool and flags.sum() == 1
 
 
@@ -159,20 +190,20 @@ def test_masks_hide_what_moves():
     grid = Grid(2, 4, 4)
     motion = torch.full((4, 4), 0.1)
     motion[:, 3] = 1.0
-    even, guided = (ablation.hidden_share(k, motion, grid, 80) for k in ("multiblock", "amg"))
+    even, guided = (hidden_share(k, motion, grid, 80) for k in ("multiblock", "amg"))
     assert even.shape == (4, 4) and even.max() <= 1
     assert guided[:, 3].mean() > even[:, 3].mean() + 0.2 > guided[:, 0].mean() + 0.4
 
 
 def test_an_early_trainer_is_the_run_after_its_first_steps(smoke_sets):
     config = study.resolve("hw", "released", "smoke", 3)
-    trainer = ablation.early_trainer(config, smoke_sets, 2)
+    trainer = early_trainer(config, smoke_sets, 2)
     assert trainer.step == 2
     by_hand, data = Trainer(config.train), study.training_clips(config, smoke_sets)
     for step in range(2):
         by_hand.train_step(data.batch(step, config.train.schedule.batch, 3, by_hand.device))
-    assert diagnostics.same_weights(trainer.context_encoder, by_hand.context_encoder)
-    assert ablation.early_trainer(config, smoke_sets, 999).step == config.train.schedule.steps
+    assert same_weights(trainer.context_encoder, by_hand.context_encoder)
+    assert early_trainer(config, smoke_sets, 999).step == config.train.schedule.steps
 
 
 def test_pulls_weigh_gradients_and_know_their_direction(smoke_sets):
@@ -186,7 +217,7 @@ def test_pulls_weigh_gradients_and_know_their_direction(smoke_sets):
         "delta": TermSpec("delta", 0.5),
     }
     before = {k: v.clone() for k, v in trainer.context_encoder.state_dict().items()}
-    table = ablation.pulls(trainer, clips, terms).set_index("name")
+    table = pulls(trainer, clips, terms).set_index("name")
     assert list(table.index) == list(terms) and table.weight.tolist() == [1.0, 0.5, 1.0, 0.5]
     assert table.pull[["even", "half", "dead"]].tolist() == pytest.approx([1.0, 0.5, 0.0], abs=1e-3)
     assert table.cosine["even"] == pytest.approx(1, abs=1e-3) and table.pull["delta"] > 0
@@ -206,8 +237,12 @@ def test_distance_from_the_start_is_that_of_the_same_seed(smoke_sets, monkeypatc
         return model
 
     monkeypatch.setattr(study, "load_encoder", encoder)
-    asked = [study.resolve(v, "released", "smoke", s) for s in (0, 1) for v in ("random_init", "delta", "hw")]
-    table = ablation.moved_from_start(asked, smoke_sets["pre_videos"].batch(slice(0, 2)))
+    asked = [
+        study.resolve(v, "released", "smoke", s)
+        for s in (0, 1)
+        for v in ("random_init", "delta", "hw")
+    ]
+    table = moved_from_start(asked, smoke_sets["pre_videos"].batch(slice(0, 2)))
     assert list(zip(table.name, table.seed)) == [("delta", 0), ("hw", 0), ("delta", 1), ("hw", 1)]
     still = table[table.name == "delta"]
     assert still.cosine.tolist() == pytest.approx([1, 1]) and still.weights.tolist() == [0, 0]
@@ -248,7 +283,9 @@ def test_the_verdict_names_the_best_part_and_the_best_combination(crossing):
     # Best part VCLR (10); best combination the released FWM-HW-LD with it (4 + 10).
     assert "best single part is vclr" in said and "fwm_hw_ld+vclr (" in said
     assert "+4.0 points" in said and said.endswith("combining brings more than either part.")
-    worse = frame.assign(top1=frame.top1.where(~frame.name.str.contains(r"\+"), 10 + 0.1 * frame.seed))
+    worse = frame.assign(
+        top1=frame.top1.where(~frame.name.str.contains(r"\+"), 10 + 0.1 * frame.seed)
+    )
     assert combination.verdict(worse, "shift_hacs").endswith("falls short of the best part.")
     one = combination.verdict(frame[frame.seed == 0])
     assert "1 seeds" in one and one.endswith("undecided.")
@@ -292,14 +329,27 @@ def test_transfer_finds_the_baseline_of_every_regime():
     ]
     got = combination.transfer_matrix(pd.DataFrame(rows)).set_index(["name", "regime"])
     assert got.top1.to_dict() == {
-        ("baseline", "ucf101"): 10, ("baseline", "mixed"): 21, ("vclr", "stills"): 30,
+        ("baseline", "ucf101"): 10,
+        ("baseline", "mixed"): 21,
+        ("vclr", "stills"): 30,
     }
     assert got.n_seeds["baseline", "mixed"] == 2
 
 
 def leak_rows(variant, form, cut, scores):
     return [
-        result(variant, form, seed, score + seed, "actions", "leakage", factor=f, half=h, cut=c, chance=25.0)
+        result(
+            variant,
+            form,
+            seed,
+            score + seed,
+            "actions",
+            "leakage",
+            factor=f,
+            half=h,
+            cut=c,
+            chance=25.0,
+        )
         for (f, h), score in scores.items()
         for seed in (0, 1)
         for c in ((cut,) if h != "all" else ("none",))
@@ -312,14 +362,20 @@ def test_leakage_uses_the_cut_of_the_form():
     wrong = {k: 1 for k in scores}
     table = pd.DataFrame(
         leak_rows("fwm", "described", "described", scores)
-        + leak_rows("fwm", "described", "released", {k: v for k, v in wrong.items() if k[1] != "all"})
+        + leak_rows(
+            "fwm", "described", "released", {k: v for k, v in wrong.items() if k[1] != "all"}
+        )
         + leak_rows("baseline", "released", "described", wrong)
     )
     leak = combination.leakage(table)
     got = leak[leak.name == "fwm (described)"].set_index(["factor", "half"]).top1
     assert got.to_dict() == {k: v + 0.5 for k, v in scores.items()}
     split = combination.separation(leak, "texture", "camera").set_index("name")
-    assert split.loc["fwm (described)"].to_dict() == {"appearance": 40, "motion": 50, "separation": 45}
+    assert split.loc["fwm (described)"].to_dict() == {
+        "appearance": 40,
+        "motion": 50,
+        "separation": 45,
+    }
     assert split.separation["baseline"] == 0
     with pytest.raises(DataError, match="colour"):
         combination.separation(leak, "texture", "colour")
@@ -333,7 +389,7 @@ def test_low_shot_reads_the_share_from_the_probe():
 
 
 def test_shift_pairs_in_domain_and_outside(crossing):
-    table = combination.shift(ablation.named(crossing)).set_index(["name", "benchmark"])
+    table = combination.shift(named(crossing)).set_index(["name", "benchmark"])
     row = table.loc[("baseline", "shift_hacs")]  # fine_motion 25, shift_hacs 35, seeds +0, .1, .2
     assert (row.inside, row.outside) == pytest.approx((25.1, 35.1))
     assert row.kept == pytest.approx(100 * 35.1 / 25.1)
@@ -345,4 +401,6 @@ def test_matched_weights_pull_alike(smoke_sets):
     assert set(table.term) == set(study.CONTRASTS) and set(table.step) == {0, 2}
     pull = (table.matched * table["norm"]).groupby(table.step)
     assert (pull.max() / pull.min()).tolist() == pytest.approx([1, 1])
-    assert table[table.term == "ltc"].matched.tolist() == pytest.approx([study.CONTRASTS["ltc"]] * 2)
+    assert table[table.term == "ltc"].matched.tolist() == pytest.approx(
+        [study.CONTRASTS["ltc"]] * 2
+    )

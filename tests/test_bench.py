@@ -5,8 +5,8 @@ import time
 import pytest
 import torch
 
-from vjepa_lib import bench
-from vjepa_lib.bench_reference import epps_pulley_by_point
+from vjepa_lib.bench import bench
+from vjepa_lib.bench.reference import epps_pulley_by_point
 from vjepa_lib.objectives.sigreg import epps_pulley
 
 

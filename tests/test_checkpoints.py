@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import VJEPA2Config, VJEPA2ForVideoClassification, VJEPA2Model
 
-from vjepa_lib.checkpoints import load_encoder, load_predictor, read_checkpoint
 from vjepa_lib.errors import CompanionError, ConfigError, DataError
-from vjepa_lib.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor, PredictorConfig
+from vjepa_lib.model.checkpoints import load_encoder, load_predictor, read_checkpoint
+from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor, PredictorConfig
 
 # 2 x 3 x 3 tokens; 16 channels a head in the encoder, 12 in the predictor.
 GEOMETRY = {"height": 24, "width_px": 24, "frames": 4, "patch": 8, "width": 32, "heads": 2}
@@ -215,7 +215,7 @@ def test_what_a_network_does_not_need_is_left_and_named(released, clip):
 
 
 def test_norms_belong_to_the_quarters_of_the_official_depths():
-    from vjepa_lib.checkpoints import _levels
+    from vjepa_lib.model.checkpoints import _levels
 
     assert [_levels(d, 4) for d in (12, 24, 40, 48)] == [
         [3, 6, 9, 12],
@@ -246,7 +246,7 @@ def test_download_of_the_repository(released, theirs, tmp_path):
 
 
 def read_checkpoint_from(model):
-    from vjepa_lib.checkpoints import _parts
+    from vjepa_lib.model.checkpoints import _parts
 
     return _parts(model.state_dict(), "memory")
 

@@ -9,11 +9,29 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vjepa_lib import claims, published
-from vjepa_lib.claims import Evidence, Expectation, Fact, Verdict
+from vjepa_lib.audit import published
+from vjepa_lib.audit.checks import (
+    Evidence,
+    attributable,
+    balanced,
+    count,
+    difference,
+    largest,
+    more_often,
+    often,
+)
+from vjepa_lib.audit.findings import NOT_RUN, PRECEDENCE, Verdict, weakest
+from vjepa_lib.audit.twelve_claims import CHECKS, EXPECTED, FACTS, report_counts
+from vjepa_lib.audit.verdicts import (
+    Expectation,
+    Fact,
+    audit_claims,
+    implementation_evidence,
+    own_run_evidence,
+)
+from vjepa_lib.datasets.synthetic import BENCHMARKS
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.study import VARIANTS
-from vjepa_lib.synthetic import BENCHMARKS
+from vjepa_lib.study.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,44 +65,44 @@ BASE = {"old": {"x": 40.0, "y": 50.0}, "new": {"x": 44.0, "y": 50.2}}
 )
 def test_difference_against_two_baselines(tmp_path, top1, direction, verdict):
     r = table(tmp_path, BASE | {"v": {"x": top1}})
-    assert claims.difference("v", "x", direction)(Evidence(r)).verdict is verdict
+    assert difference("v", "x", direction)(Evidence(r)).verdict is verdict
 
 
 def test_difference_in_noise_and_unpublished(tmp_path):
     r = table(tmp_path, BASE | {"v": {"y": 50.4}, "w": {"x": 1.0}})
-    assert claims.difference("v", "y", "up")(Evidence(r)).verdict is Verdict.NOISE
-    assert claims.difference("w", "y", "up")(Evidence(r)).verdict is Verdict.UNTESTABLE
+    assert difference("v", "y", "up")(Evidence(r)).verdict is Verdict.NOISE
+    assert difference("w", "y", "up")(Evidence(r)).verdict is Verdict.UNTESTABLE
 
 
 def test_many_comparisons_turn_a_chance_find_into_noise(tmp_path):
     one = table(tmp_path, {"b": {"x": 50.0}, "v": {"x": 51.6}}, ("b",))
-    assert claims.difference("v", "x", "up")(Evidence(one)).verdict is Verdict.HOLDS
+    assert difference("v", "x", "up")(Evidence(one)).verdict is Verdict.HOLDS
     many = {"b": {"x": 50.0}, "v": {"x": 51.6}} | {f"v{k}": {"x": 50.1} for k in range(13)}
     r = table(tmp_path, many, ("b",))
-    assert claims.difference("v", "x", "up")(Evidence(r)).verdict is Verdict.NOISE
+    assert difference("v", "x", "up")(Evidence(r)).verdict is Verdict.NOISE
     free = Evidence(r, correction="none")
-    assert claims.difference("v", "x", "up")(free).verdict is Verdict.HOLDS
+    assert difference("v", "x", "up")(free).verdict is Verdict.HOLDS
 
 
 def test_difference_number_rounding_and_range(tmp_path):
     r = table(tmp_path, {"b": {"x": 40.0}, "v": {"x": 45.0}, "w": {"x": 47.0}}, ("b",))
     e = Evidence(r)
-    assert claims.difference("v", "x", "up", 5.0)(e).agrees is True
-    assert claims.difference("v", "x", "up", 5.1)(e).agrees is False
-    assert claims.difference(["v", "w"], "x", "up", (5.0, 7.0))(e).agrees is True
-    assert claims.difference(["v", "w"], "x", "up", (5.5, 7.0))(e).agrees is False
+    assert difference("v", "x", "up", 5.0)(e).agrees is True
+    assert difference("v", "x", "up", 5.1)(e).agrees is False
+    assert difference(["v", "w"], "x", "up", (5.0, 7.0))(e).agrees is True
+    assert difference(["v", "w"], "x", "up", (5.5, 7.0))(e).agrees is False
     # Off by less than the clips can tell, the claim stands; off by more, it does not.
-    assert claims.difference("v", "x", "up", 5.5)(e).verdict is Verdict.HOLDS
-    assert claims.difference("v", "x", "up", 15.0)(e).verdict is Verdict.CONTRADICTED
-    assert claims.difference("v", "x", "up")(e).agrees is None
+    assert difference("v", "x", "up", 5.5)(e).verdict is Verdict.HOLDS
+    assert difference("v", "x", "up", 15.0)(e).verdict is Verdict.CONTRADICTED
+    assert difference("v", "x", "up")(e).agrees is None
 
 
 def test_difference_beyond_a_margin(tmp_path):
     r = table(tmp_path, {"b": {"x": 40.0}, "v": {"x": 46.0}}, ("b",))
     e = Evidence(r)
-    assert claims.difference("v", "x", "up", beyond=3)(e).verdict is Verdict.HOLDS
-    assert claims.difference("v", "x", "up", beyond=5.5)(e).verdict is Verdict.NOISE
-    assert claims.difference("v", "x", "up", beyond=9)(e).verdict is Verdict.CONTRADICTED
+    assert difference("v", "x", "up", beyond=3)(e).verdict is Verdict.HOLDS
+    assert difference("v", "x", "up", beyond=5.5)(e).verdict is Verdict.NOISE
+    assert difference("v", "x", "up", beyond=9)(e).verdict is Verdict.CONTRADICTED
 
 
 @pytest.mark.parametrize(
@@ -97,12 +115,12 @@ def test_difference_beyond_a_margin(tmp_path):
 )
 def test_same_needs_an_interval_inside_the_margin(tmp_path, n, top1, verdict):
     r = table(tmp_path, {"b": {"x": 40.0}, "v": {"x": top1}}, ("b",), n)
-    assert claims.difference("v", "x", "same", margin=2)(Evidence(r)).verdict is verdict
+    assert difference("v", "x", "same", margin=2)(Evidence(r)).verdict is verdict
 
 
 def test_reason_names_what_else_differs(tmp_path):
     r = table(tmp_path, {"b": {"x": 40.0}, "v": {"x": 45.0}}, ("b",), ema={"b": "yes", "v": "no"})
-    assert "also differs in ema" in claims.difference("v", "x", "up")(Evidence(r)).reason
+    assert "also differs in ema" in difference("v", "x", "up")(Evidence(r)).reason
 
 
 def test_count_with_and_without_incomplete_variants(tmp_path):
@@ -114,31 +132,31 @@ def test_count_with_and_without_incomplete_variants(tmp_path):
         "c": {"x": 42.0},
     }
     r = table(tmp_path, rows)
-    found = claims.count("x", "down", 5, (2, 2))(Evidence(r))  # complete variants only
+    found = count("x", "down", 5, (2, 2))(Evidence(r))  # complete variants only
     assert found.recomputed == "3 of 3 (complete: 2 of 2) vs old; 1 of 3 (complete: 1 of 2) vs new"
     assert found.agrees and found.verdict is Verdict.ONE_BASELINE
-    wrong = claims.count("x", "down", 5, (1, 4))(Evidence(r))
+    wrong = count("x", "down", 5, (1, 4))(Evidence(r))
     assert not wrong.agrees and wrong.verdict is Verdict.CONTRADICTED
     r = table(tmp_path, {k: v for k, v in rows.items() if k != "new"}, ("old",))
-    assert claims.count("x", "down", 5, (3, 3))(Evidence(r)).verdict is Verdict.HOLDS
+    assert count("x", "down", 5, (3, 3))(Evidence(r)).verdict is Verdict.HOLDS
 
 
 def test_largest(tmp_path):
     r = table(tmp_path, BASE | {"v": {"x": 60.0}, "w": {"x": 55.0}, "u": {"x": 59.7}})
-    assert claims.largest("v", "x")(Evidence(r)).verdict is Verdict.NOISE  # u is as high
-    assert claims.largest("w", "x")(Evidence(r)).verdict is Verdict.CONTRADICTED
+    assert largest("v", "x")(Evidence(r)).verdict is Verdict.NOISE  # u is as high
+    assert largest("w", "x")(Evidence(r)).verdict is Verdict.CONTRADICTED
     r = table(tmp_path, BASE | {"v": {"x": 60.0}, "w": {"x": 55.0}})
-    assert claims.largest("v", "x")(Evidence(r)).verdict is Verdict.HOLDS
+    assert largest("v", "x")(Evidence(r)).verdict is Verdict.HOLDS
 
 
 def test_attributable(tmp_path):
     r = table(tmp_path, BASE | {"v": {"x": 60.0, "y": 60.0}, "c": {"x": 60.1}, "d": {"x": 50.0}})
     e = Evidence(r)
-    assert claims.attributable("v", "x", "c", "it")(e).verdict is Verdict.NOISE
-    assert claims.attributable("v", "x", "d", "it")(e).verdict is Verdict.HOLDS
-    assert claims.attributable("v", "y", "c", "it")(e).verdict is Verdict.UNTESTABLE
+    assert attributable("v", "x", "c", "it")(e).verdict is Verdict.NOISE
+    assert attributable("v", "x", "d", "it")(e).verdict is Verdict.HOLDS
+    assert attributable("v", "y", "c", "it")(e).verdict is Verdict.UNTESTABLE
     with pytest.raises(ConfigError, match="Unknown control 'z'"):
-        claims.attributable("v", "x", "z", "it")(e)
+        attributable("v", "x", "z", "it")(e)
 
 
 def test_balanced(tmp_path):
@@ -148,8 +166,8 @@ def test_balanced(tmp_path):
         "flat": {"x": 44.5, "y": 50.1},
     }
     e = Evidence(table(tmp_path, rows))
-    assert claims.balanced("even", ["x", "y"])(e).verdict is Verdict.HOLDS
-    assert claims.balanced("sharp", ["x", "y"])(e).verdict is Verdict.CONTRADICTED
+    assert balanced("even", ["x", "y"])(e).verdict is Verdict.HOLDS
+    assert balanced("sharp", ["x", "y"])(e).verdict is Verdict.CONTRADICTED
 
 
 def test_often_and_more_often(tmp_path):
@@ -158,29 +176,29 @@ def test_often_and_more_often(tmp_path):
     )
     e = Evidence(table(tmp_path, rows))
     group = [f"t{k}" for k in range(6)]
-    assert claims.often(group, "x", "down", "t")(e).verdict is Verdict.HOLDS
-    assert claims.more_often(group, "x", "down", "t")(e).verdict is Verdict.HOLDS
-    assert claims.more_often(group, "x", "up", "t")(e).verdict is Verdict.CONTRADICTED
+    assert often(group, "x", "down", "t")(e).verdict is Verdict.HOLDS
+    assert more_often(group, "x", "down", "t")(e).verdict is Verdict.HOLDS
+    assert more_often(group, "x", "up", "t")(e).verdict is Verdict.CONTRADICTED
     mixed = ["t0", "t1", "t2", "o0", "o1", "o2"]
-    assert claims.more_often(mixed, "x", "down", "m")(e).verdict is Verdict.NOISE
-    assert claims.often(["o0", "o1"], "x", "down", "o")(e).verdict is Verdict.CONTRADICTED
+    assert more_often(mixed, "x", "down", "m")(e).verdict is Verdict.NOISE
+    assert often(["o0", "o1"], "x", "down", "o")(e).verdict is Verdict.CONTRADICTED
 
 
 def test_unknown_names_list_the_known(tmp_path):
     r = table(tmp_path, BASE | {"v": {"x": 60.0}})
     with pytest.raises(ConfigError, match=r"Unknown variant 'w'.*old, new, v"):
-        claims.difference("w", "x", "up")(Evidence(r))
+        difference("w", "x", "up")(Evidence(r))
     with pytest.raises(ConfigError, match="up, down, same"):
-        claims.difference("v", "x", "sideways")
+        difference("v", "x", "sideways")
     with pytest.raises(ConfigError, match="Unknown variant 'w'"):
-        claims.often(["w"], "x", "up", "w")(Evidence(r))
+        often(["w"], "x", "up", "w")(Evidence(r))
 
 
 def _audit(tmp_path, implementation=None, own=None):
     r = table(tmp_path, BASE | {"v": {"x": 60.0}})
     book = pd.DataFrame({"claim": ["up"]}, index=["K1"])
-    checks = {"K1": [claims.difference("v", "x", "up", 20.0)]}
-    return claims.audit(book, r, checks, implementation, own)
+    checks = {"K1": [difference("v", "x", "up", 20.0)]}
+    return audit_claims(book, r, checks, implementation, own)
 
 
 def test_implementation_overturns_only_when_confirmed(tmp_path):
@@ -188,9 +206,9 @@ def test_implementation_overturns_only_when_confirmed(tmp_path):
 
     def shown(*rows):
         frame = pd.DataFrame(rows, columns=["fact", "measured", "confirmed"])
-        return claims.implementation_evidence(frame, facts)
+        return implementation_evidence(frame, facts)
 
-    assert _audit(tmp_path).verdicts.loc["K1", "implementation"] == claims.NOT_RUN
+    assert _audit(tmp_path).verdicts.loc["K1", "implementation"] == NOT_RUN
     done = _audit(tmp_path, shown(("dead", "gradient 0.0", "yes")))
     assert done.verdicts.loc["K1", "verdict"] == Verdict.ARTEFACT
     assert done.verdicts.loc["K1", "published_verdict"] == Verdict.HOLDS
@@ -207,19 +225,19 @@ def test_implementation_overturns_only_when_confirmed(tmp_path):
 def test_implementation_table_from_a_file_and_broken_ones(tmp_path):
     path = tmp_path / "audit.csv"
     path.write_text("fact,measured,confirmed\nld_head_untrained,0.0,yes\n")
-    found = claims.implementation_evidence(path)
+    found = implementation_evidence(path, FACTS)
     assert set(found.loc[found["role"] == "overturns", "claim"]) == {"C03", "C09"}
     path.write_text("fact,measured,confirmed\nsomething,0.0,yes\n")
     with pytest.raises(ConfigError, match="'something': choose one of ld_head_untrained"):
-        claims.implementation_evidence(path)
+        implementation_evidence(path, FACTS)
     path.write_text("fact,measured,confirmed\nld_head_untrained,0.0,perhaps\n")
     with pytest.raises(DataError, match="'perhaps': write yes or no"):
-        claims.implementation_evidence(path)
+        implementation_evidence(path, FACTS)
     with pytest.raises(DataError, match=r"lacks the column.*measured"):
-        claims.implementation_evidence(pd.DataFrame({"fact": [], "confirmed": []}))
+        implementation_evidence(pd.DataFrame({"fact": [], "confirmed": []}), FACTS)
     with pytest.raises(DataError, match=r"none.csv"):
-        claims.implementation_evidence(tmp_path / "none.csv")
-    assert claims.implementation_evidence(None) is None
+        implementation_evidence(tmp_path / "none.csv", FACTS)
+    assert implementation_evidence(None, FACTS) is None
 
 
 def test_own_runs_are_shown_with_their_outcome(tmp_path):
@@ -237,7 +255,7 @@ def test_own_runs_are_shown_with_their_outcome(tmp_path):
             "n_seeds": 5,
         }
     )
-    own = claims.own_run_evidence(frame, expected)
+    own = own_run_evidence(frame, expected)
     assert own["outcome"].tolist() == [
         "as claimed",
         "opposite",
@@ -249,27 +267,27 @@ def test_own_runs_are_shown_with_their_outcome(tmp_path):
     assert "v, a: +2.0 [+1.0, +3.0], 5 seeds, as claimed" in done.verdicts.loc["K1", "own_runs"]
     assert done.verdicts.loc["K1", "verdict"] == Verdict.HOLDS
     one_seed = frame.assign(low=float("nan"), high=float("nan"))
-    assert set(claims.own_run_evidence(one_seed, expected)["outcome"]) == {"unclear"}
-    assert claims.own_run_evidence(None) is None
+    assert set(own_run_evidence(one_seed, expected)["outcome"]) == {"unclear"}
+    assert own_run_evidence(None, EXPECTED) is None
     with pytest.raises(DataError, match="n_seeds"):
-        claims.own_run_evidence(frame.drop(columns="n_seeds"), expected)
+        own_run_evidence(frame.drop(columns="n_seeds"), expected)
 
 
 def test_every_claim_needs_a_check(tmp_path):
     r = table(tmp_path, BASE | {"v": {"x": 60.0}})
     book = pd.DataFrame({"claim": ["one", "two"]}, index=["K1", "K2"])
-    check = claims.difference("v", "x", "up")
+    check = difference("v", "x", "up")
     with pytest.raises(ConfigError, match="'K2' has no check"):
-        claims.audit(book, r, {"K1": [check]})
+        audit_claims(book, r, {"K1": [check]})
     with pytest.raises(ConfigError, match="'K3', which is no claim"):
-        claims.audit(book, r, {"K1": [check], "K2": [check], "K3": [check]})
+        audit_claims(book, r, {"K1": [check], "K2": [check], "K3": [check]})
 
 
 def test_a_claim_is_as_good_as_its_worst_part():
-    assert claims.weakest([Verdict.HOLDS, Verdict.NOISE]) is Verdict.NOISE
-    assert claims.weakest([Verdict.NOISE, Verdict.CONTRADICTED]) is Verdict.CONTRADICTED
-    assert claims.weakest([Verdict.HOLDS, Verdict.UNTESTABLE]) is Verdict.UNTESTABLE
-    assert set(claims.PRECEDENCE) == set(Verdict)
+    assert weakest([Verdict.HOLDS, Verdict.NOISE]) is Verdict.NOISE
+    assert weakest([Verdict.NOISE, Verdict.CONTRADICTED]) is Verdict.CONTRADICTED
+    assert weakest([Verdict.HOLDS, Verdict.UNTESTABLE]) is Verdict.UNTESTABLE
+    assert set(PRECEDENCE) == set(Verdict)
 
 
 # --- the twelve claims --------------------------------------------------------------------------
@@ -277,7 +295,7 @@ def test_a_claim_is_as_good_as_its_worst_part():
 
 @pytest.fixture(scope="module")
 def done():
-    return claims.audit(published.load_claims(), published.load_results(), claims.CHECKS)
+    return audit_claims(published.load_claims(), published.load_results(), CHECKS)
 
 
 def test_verdicts_from_published_numbers(done):
@@ -317,23 +335,23 @@ def test_measurements_turn_four_claims_into_artefacts():
             "confirmed": ["yes", "yes"],
         }
     )
-    evidence = claims.implementation_evidence(shown)
-    done = claims.audit(published.load_claims(), published.load_results(), claims.CHECKS, evidence)
+    evidence = implementation_evidence(shown, FACTS)
+    done = audit_claims(published.load_claims(), published.load_results(), CHECKS, evidence)
     artefacts = done.verdicts.index[done.verdicts["verdict"] == Verdict.ARTEFACT]
     assert list(artefacts) == ["C02", "C03", "C09", "C10"]
 
 
 def test_predictions_name_real_variants_and_benchmarks():
-    for e in claims.EXPECTED:
+    for e in EXPECTED:
         assert e.variant in VARIANTS and e.benchmark in BENCHMARKS, e
-        assert e.claim in claims.CHECKS and e.direction in ("up", "down", "same")
+        assert e.claim in CHECKS and e.direction in ("up", "down", "same")
     ids = published.load_claims().index
-    for name, fact in claims.FACTS.items():
+    for name, fact in FACTS.items():
         assert set(fact.overturns + fact.qualifies) <= set(ids), name
 
 
 def test_report_counts(done):
-    counts = claims.report_counts(published.load_claims(), done).set_index("quantity")
+    counts = report_counts(published.load_claims(), done).set_index("quantity")
     assert counts["report"].to_dict() == {
         "papers": 10,
         "claims": 12,

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from small_lab import ROOT, TRAIN, run, same_run, stored
 
-from vjepa_lib import cluster, runs
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
-from vjepa_lib.runs import RunStore, config_hash
+from vjepa_lib.study import cluster
+from vjepa_lib.study.store import RunStore, config_hash, ensure
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ def ray_cluster():
 def test_ray_finishes_every_run_though_a_worker_is_killed(ray_cluster, tmp_path):
     store = RunStore(tmp_path / "runs")
     configs = [Toy(seed) for seed in range(4)]
-    runs.ensure(store, configs, toy_train, cluster="ray", progress=False)
+    ensure(store, configs, toy_train, cluster="ray", progress=False)
     assert [store.load(c).metrics.top1[0] for c in configs] == [4] * 4
     begun = {s: (store.root / f"begun-{s}").read_text().split() for s in range(4)}
     assert begun == {0: ["0"], 1: ["0", "2"], 2: ["0"], 3: ["0"]}  # the killed one went on
     # Finished runs are not trained again.
-    runs.ensure(store, [*configs, Toy(4)], toy_train, cluster="ray", progress=False)
+    ensure(store, [*configs, Toy(4)], toy_train, cluster="ray", progress=False)
     assert (store.root / "begun-1").read_text().split() == ["0", "2"] and store.has(Toy(4))
 
 
@@ -86,7 +86,7 @@ def test_ray_names_the_runs_that_failed_and_keeps_the_others(ray_cluster, tmp_pa
     store = RunStore(tmp_path / "runs")
     configs = [Toy(seed) for seed in range(4)]
     with pytest.raises(RunStoreError, match="2 of 4 runs failed.*clip 7 is broken") as caught:
-        runs.ensure(store, configs, broken_train, cluster="ray", progress=False)
+        ensure(store, configs, broken_train, cluster="ray", progress=False)
     assert f"{config_hash(Toy(2))}: its worker was lost 2 times" in str(caught.value)
     assert store.has(Toy(0)) and store.has(Toy(3)) and not store.has(Toy(2))
 
@@ -95,7 +95,7 @@ def test_ray_honours_the_gpus_of_a_run(ray_cluster, tmp_path):
     def gpus_of(share):
         store = RunStore(tmp_path / f"runs-{share}")
         configs = [Toy(seed) for seed in (0, 2)]
-        runs.ensure(store, configs, toy_train, device="cuda", cluster="ray", progress=False, gpus=share)
+        ensure(store, configs, toy_train, device="cuda", cluster="ray", progress=False, gpus=share)
         return [(store.root / f"begun-{c.seed}").read_text().split() for c in configs]
 
     for share in (1.0, 0.5):
@@ -103,7 +103,7 @@ def test_ray_honours_the_gpus_of_a_run(ray_cluster, tmp_path):
     with pytest.raises(ConfigError, match="asks for 2 GPUs and no machine .* more than 1"):
         gpus_of(2.0)
     store = RunStore(tmp_path / "cpu")
-    runs.ensure(store, [Toy(0)], toy_train, cluster="ray", progress=False, gpus=2.0)
+    ensure(store, [Toy(0)], toy_train, cluster="ray", progress=False, gpus=2.0)
     assert (store.root / "begun-0").read_text().split() == ["0"]  # no GPU is taken on the CPU
 
 
@@ -126,7 +126,7 @@ def test_a_machine_that_leaves_takes_no_run_with_it(ray_cluster, tmp_path):
 
     thread = threading.Thread(target=leave)
     thread.start()
-    runs.ensure(store, [Toy(s) for s in range(6)], slow_train, cluster="ray", progress=False)
+    ensure(store, [Toy(s) for s in range(6)], slow_train, cluster="ray", progress=False)
     thread.join()
     assert all(store.has(Toy(s)) for s in range(6))
 
@@ -141,4 +141,4 @@ def slow_train(config, partial, device):
 def test_without_ray_the_way_out_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match="extra 'cluster'"):
-        runs.ensure(RunStore(tmp_path), [Toy(0)], toy_train, cluster="ray", progress=False)
+        ensure(RunStore(tmp_path), [Toy(0)], toy_train, cluster="ray", progress=False)

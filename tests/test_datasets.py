@@ -14,7 +14,7 @@ from vjepa_lib.datasets import base, health
 from vjepa_lib.datasets.__main__ import main
 from vjepa_lib.datasets.imagenet100 import CLASS_LIST, read_class_list
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.manifests import make_manifest, read_manifest, write_manifest
+from vjepa_lib.video.manifests import make_manifest, read_manifest, write_manifest
 
 
 def clip(path, frames=8, seed=0, fps=8):

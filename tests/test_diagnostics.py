@@ -8,11 +8,25 @@ import pytest
 import torch
 from torch import nn
 
-from vjepa_lib import diagnostics
-from vjepa_lib.clips import ClipSet
 from vjepa_lib.errors import ConfigError
-from vjepa_lib.pretrain import Schedule, TermSpec, Trainer, TrainSetup
-from vjepa_lib.vit import EncoderConfig, PredictorConfig
+from vjepa_lib.evaluation.leakage import factor_leakage
+from vjepa_lib.evaluation.reach import (
+    gradient_reach,
+    moved_parameters,
+    snapshot,
+    term_reach,
+    unmoved,
+)
+from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
+from vjepa_lib.training.collapse import (
+    collapse_measures,
+    feature_std,
+    mean_cosine,
+    rank_me,
+    same_weights,
+)
+from vjepa_lib.training.pretrain import Schedule, TermSpec, Trainer, TrainSetup
+from vjepa_lib.video.clips import ClipSet
 
 
 def trainer(*terms, **options):
@@ -22,7 +36,9 @@ def trainer(*terms, **options):
     )  # fmt: skip
     terms = (TermSpec("jepa"), TermSpec("context"), *terms)
     schedule = Schedule(steps=10, batch=4, warmup=1)
-    return Trainer(TrainSetup(encoder, PredictorConfig(16, 1, 2), terms, schedule=schedule, **options))
+    return Trainer(
+        TrainSetup(encoder, PredictorConfig(16, 1, 2), terms, schedule=schedule, **options)
+    )
 
 
 @pytest.fixture
@@ -36,12 +52,12 @@ def clips():
 def test_collapse_measures_of_known_features():
     g = torch.Generator().manual_seed(0)
     normal = torch.randn(5000, 8, generator=g)
-    assert diagnostics.rank_me(normal) == pytest.approx(8, abs=0.05)
-    assert diagnostics.feature_std(normal) == pytest.approx(1, abs=0.05)
-    assert diagnostics.mean_cosine(normal) == pytest.approx(0, abs=0.01)
+    assert rank_me(normal) == pytest.approx(8, abs=0.05)
+    assert feature_std(normal) == pytest.approx(1, abs=0.05)
+    assert mean_cosine(normal) == pytest.approx(0, abs=0.01)
     line = torch.randn(100, 1, generator=g) * torch.ones(8)
-    assert diagnostics.rank_me(line) == pytest.approx(1, abs=0.01)
-    point = diagnostics.collapse_measures(torch.full((5, 3), 0.25))
+    assert rank_me(line) == pytest.approx(1, abs=0.01)
+    point = collapse_measures(torch.full((5, 3), 0.25))
     assert point["rank_me"] == 0 and point["feature_std"] == 0
     assert point["mean_cosine"] == pytest.approx(1)
 
@@ -50,7 +66,7 @@ def test_mean_cosine_equals_its_definition():
     x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)) + 1
     cosine = nn.functional.cosine_similarity(x[:, None], x[None], dim=-1)
     pairs = [float(cosine[i, j]) for i in range(6) for j in range(6) if i != j]
-    assert diagnostics.mean_cosine(x) == pytest.approx(np.mean(pairs), abs=1e-6)
+    assert mean_cosine(x) == pytest.approx(np.mean(pairs), abs=1e-6)
 
 
 # --- gradient reach ---------------------------------------------------------------------------
@@ -69,7 +85,7 @@ def test_gradient_reach_on_a_readers_own_objective():
         "nothing": lambda: shared.detach().mean(),
     }
     parts = {"body": body, "own head": {"head only": head}}
-    table = diagnostics.gradient_reach(terms, parts).set_index(["term", "part"])
+    table = gradient_reach(terms, parts).set_index(["term", "part"])
     (w, b) = torch.autograd.grad(body(x).square().mean(), list(body.parameters()))
     expected = float(torch.cat([w.flatten(), b]).norm())
     assert table.loc[("jepa", "body"), "norm"] == pytest.approx(expected, rel=1e-5)
@@ -82,7 +98,7 @@ def test_gradient_reach_on_a_readers_own_objective():
     assert not table.loc["nothing"].reaches.any()
     assert np.isnan(table.loc[("nothing", "body"), "cosine"])
     with pytest.raises(ConfigError, match="'base' is not there: choose one of jepa, twice"):
-        diagnostics.gradient_reach(terms, parts, reference="base")
+        gradient_reach(terms, parts, reference="base")
 
 
 def test_hard_weighted_dynamics_reach_nothing_as_released(clips):
@@ -90,7 +106,7 @@ def test_hard_weighted_dynamics_reach_nothing_as_released(clips):
     reach = {}
     for form in ("released", "described"):
         t = trainer(TermSpec("ld", 1.0, form, options), TermSpec("vclr"))
-        table = diagnostics.term_reach(t, clips, {"mine": lambda b: b.z[0].square().mean()})
+        table = term_reach(t, clips, {"mine": lambda b: b.z[0].square().mean()})
         reach[form] = table.set_index(["term", "part"]).reaches
         vclr = t.objective.terms[-1]
         vclr.after_step()
@@ -109,23 +125,23 @@ def test_hard_weighted_dynamics_reach_nothing_as_released(clips):
 
 def test_unmoved_names_what_stood_still():
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-    before = diagnostics.snapshot(module)
+    before = snapshot(module)
     with torch.no_grad():
         module[1].weight += 1
-    assert diagnostics.unmoved(before, module) == ["0.weight", "0.bias", "1.bias"]
+    assert unmoved(before, module) == ["0.weight", "0.bias", "1.bias"]
 
 
 def test_a_short_run_shows_what_never_moves(clips):
     options = (("hard_weighted", True), ("hidden", 8))
     for form, moved in (("released", 0), ("described", 4)):
-        table = diagnostics.moved_parameters(
+        table = moved_parameters(
             trainer(TermSpec("ld", 1.0, form, options)), [clips, clips]
         ).set_index("part")
         assert table.loc["head of ld", "parameters"] == 4
         assert table.loc["head of ld", "moved"] == moved
         assert table.loc["context_encoder", "moved"] > 0
         assert table.loc["target_encoder", "moved"] > 0
-    table = diagnostics.moved_parameters(trainer(ema=False), [clips]).set_index("part")
+    table = moved_parameters(trainer(ema=False), [clips]).set_index("part")
     assert table.loc["target_encoder", "moved"] == 0
     assert "patch_embed.weight" in table.loc["target_encoder", "unmoved"]
 
@@ -133,10 +149,10 @@ def test_a_short_run_shows_what_never_moves(clips):
 def test_same_weights_sees_a_single_bit():
     a, b = nn.Linear(3, 3), nn.Linear(3, 3)
     b.load_state_dict(a.state_dict())
-    assert diagnostics.same_weights(a, b)
+    assert same_weights(a, b)
     with torch.no_grad():
         b.weight[0, 0] = torch.nextafter(b.weight[0, 0], torch.tensor(9.0))
-    assert not diagnostics.same_weights(a, b)
+    assert not same_weights(a, b)
 
 
 # --- factor leakage ---------------------------------------------------------------------------
@@ -173,11 +189,11 @@ def test_factors_are_found_in_their_half_only():
         }
     )
     clips = ClipSet(torch.from_numpy(frames), torch.zeros(n, dtype=torch.long), ("x",), table)
-    out = diagnostics.factor_leakage(Split(), clips, ["colour", "speed"])
+    out = factor_leakage(Split(), clips, ["colour", "speed"])
     score = out.set_index(["factor", "half"]).score
     assert score["colour", "appearance"] > 95 and score["colour", "dynamics"] < 55
     assert score["speed", "dynamics"] > 95 and score["speed", "appearance"] < 10
     assert score["colour", "all"] > 95 and score["speed", "all"] > 95
     assert out.set_index("factor").loc["colour", "chance"].between(20, 50).all()
     with pytest.raises(ConfigError, match="'fixed' has one value"):
-        diagnostics.factor_leakage(Split(), clips, ["fixed"])
+        factor_leakage(Split(), clips, ["fixed"])

@@ -9,10 +9,12 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from vjepa_lib import figures, plots, report
 from vjepa_lib.errors import ConfigError, DataError, ShapeError
-from vjepa_lib.figures import Gallery
-from vjepa_lib.study import VARIANTS
+from vjepa_lib.show import look, plots, report
+from vjepa_lib.show.gallery import RECORDED, Gallery, read_index, write_index
+from vjepa_lib.show.look import FAMILIES, family, label, marker
+from vjepa_lib.show.tables import format_table
+from vjepa_lib.study.variants import VARIANTS
 
 FRAME = pd.DataFrame(
     {
@@ -66,7 +68,7 @@ def test_table_writes_csv_markdown_latex(gallery):
     latex = (gallery.folder / "07_numbers.tex").read_text()
     assert "c\\_d" in latex and "\\toprule" in latex
     assert pd.read_csv(gallery.folder / "07_numbers.csv")["top1"][0] == 1.23456
-    assert figures.read_index(gallery.folder)[0]["shown"] == []
+    assert read_index(gallery.folder)[0]["shown"] == []
 
 
 def test_live_and_recorded_runs_are_marked(gallery, tmp_path):
@@ -74,10 +76,10 @@ def test_live_and_recorded_runs_are_marked(gallery, tmp_path):
     gallery.figure(draw(), "both", both, "What is seen.")
     gallery.table(both[both.source == "small, recorded"], "old", "Numbers.")
     gallery.table(FRAME.assign(source="arXiv 2605.17165"), "facts", "Facts.")
-    shown = {e["name"]: e for e in figures.read_index(gallery.folder)}
+    shown = {e["name"]: e for e in read_index(gallery.folder)}
     assert shown["07_both"]["shown"] == ["mini, live", "small, recorded"]
     assert shown["07_old"]["shown"] == ["small, recorded"]
-    assert figures.RECORDED in shown["07_old"]["sources"] and shown["07_facts"]["shown"] == []
+    assert RECORDED in shown["07_old"]["sources"] and shown["07_facts"]["shown"] == []
     page = report.build(gallery.folder, tmp_path / "runs").read_text()
     assert "mini, live; small, recorded</span>" in page
 
@@ -99,9 +101,9 @@ def test_intervals_far_wider_than_the_effects_are_cut_and_marked():
 
 def test_long_texts_wrap_in_latex():
     table = pd.DataFrame({"id": ["C1"], "claim": ["word " * 30]})
-    assert "{lp{0.88\\textwidth}}" in figures.format_table(table, kind="latex")
+    assert "{lp{0.88\\textwidth}}" in format_table(table, kind="latex")
     with pytest.raises(ConfigError, match="markdown, latex"):
-        figures.format_table(table, kind="html")
+        format_table(table, kind="html")
 
 
 def test_index_lists_all_artefacts_and_forgets_deleted_ones(gallery):
@@ -110,11 +112,11 @@ def test_index_lists_all_artefacts_and_forgets_deleted_ones(gallery):
     index = json.loads((gallery.folder / "index.json").read_text())
     assert [e["name"] for e in index] == ["07_effects", "07_numbers"]
     (gallery.folder / "07_effects.svg").unlink()  # cleaned away
-    figures.write_index(gallery.folder)
-    assert [e["name"] for e in figures.read_index(gallery.folder)] == ["07_numbers"]
+    write_index(gallery.folder)
+    assert [e["name"] for e in read_index(gallery.folder)] == ["07_numbers"]
     (gallery.folder / "broken.json").write_text("[1]")
     with pytest.raises(DataError, match=r"broken.json"):
-        figures.read_index(gallery.folder)
+        read_index(gallery.folder)
 
 
 def test_bad_names_and_folders(gallery, tmp_path):
@@ -127,13 +129,13 @@ def test_bad_names_and_folders(gallery, tmp_path):
 
 def test_every_variant_of_the_study_has_a_colour_and_a_look_of_its_own():
     for name, variant in VARIANTS.items():
-        assert variant.family in figures.FAMILIES, f"no colour for family {variant.family}"
-        assert figures.family(name) == variant.family
-    looks = [(figures.family(v), figures.marker(v), figures.colour(v)) for v in VARIANTS]
+        assert variant.family in FAMILIES, f"no colour for family {variant.family}"
+        assert family(name) == variant.family
+    looks = [(family(v), marker(v), look.colour(v)) for v in VARIANTS]
     assert len(set(looks)) == len(looks)
-    assert figures.family("fwm+ltc") == "combination" or "fwm+ltc" in VARIANTS
-    assert figures.family("something_new") == "other"
-    assert figures.colour("something_new") == figures.colour("something_new")
+    assert family("fwm+ltc") == "combination" or "fwm+ltc" in VARIANTS
+    assert family("something_new") == "other"
+    assert look.colour("something_new") == look.colour("something_new")
 
 
 def test_families_differ_for_colour_blind_readers():
@@ -162,27 +164,25 @@ def test_families_differ_for_colour_blind_readers():
         f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
         return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
-    names = [n for n in figures.FAMILIES if n not in ("untrained", "other")]
+    names = [n for n in FAMILIES if n not in ("untrained", "other")]
     for kind, matrix in simulate.items():
         for a, b in combinations(names, 2):
-            gap = np.linalg.norm(
-                lab(figures.FAMILIES[a], matrix) - lab(figures.FAMILIES[b], matrix)
-            )
+            gap = np.linalg.norm(lab(FAMILIES[a], matrix) - lab(FAMILIES[b], matrix))
             assert gap > 8, (kind, a, b, gap)
 
 
 def test_labels():
-    assert figures.label("fwm_hw_ld") == "FWM-HW-LD"
-    assert figures.label("imagenet100") == "ImageNet-100"
-    assert figures.label("motion_guided") == "Motion guided"
-    assert figures.label("fwm+ltc") == "FWM + LTC"
-    assert figures.label("K1") == "K1"
-    assert figures.label("fwm_ld (described)") == "FWM-LD (described)"
+    assert label("fwm_hw_ld") == "FWM-HW-LD"
+    assert label("imagenet100") == "ImageNet-100"
+    assert label("motion_guided") == "Motion guided"
+    assert label("fwm+ltc") == "FWM + LTC"
+    assert label("K1") == "K1"
+    assert label("fwm_ld (described)") == "FWM-LD (described)"
 
 
 def test_the_forms_of_a_variant_share_its_colour_and_differ_in_line():
-    assert figures.colour("fwm_ld (described)") == figures.colour("fwm_ld")
-    assert figures.line("fwm_ld (described)") != figures.line("fwm_ld")
+    assert look.colour("fwm_ld (described)") == look.colour("fwm_ld")
+    assert look.line("fwm_ld (described)") != look.line("fwm_ld")
 
 
 def test_intervals_put_each_dot_on_its_row_and_series():

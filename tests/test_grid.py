@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from vjepa_lib.bench_reference import distance_by_token
+from vjepa_lib.bench.reference import distance_by_token
 from vjepa_lib.errors import ShapeError
-from vjepa_lib.grid import (
+from vjepa_lib.model.grid import (
     Grid,
     distance_to_targets,
     gather,
@@ -18,7 +18,7 @@ from vjepa_lib.grid import (
     scatter,
     token_rgb,
 )
-from vjepa_lib.masking import MaskingConfig, sample_masks
+from vjepa_lib.model.masking import MaskingConfig, sample_masks
 
 GRID = Grid(t=3, h=4, w=5, tubelet=2, patch=8)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vjepa_lib import manifests
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.manifests import make_manifest, read_manifest, write_manifest
+from vjepa_lib.video import manifests
+from vjepa_lib.video.manifests import make_manifest, read_manifest, write_manifest
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from vjepa_lib.bench_reference import masks_by_loop
+from vjepa_lib.bench.reference import masks_by_loop
 from vjepa_lib.errors import ConfigError, ShapeError
-from vjepa_lib.grid import Grid
-from vjepa_lib.masking import (
+from vjepa_lib.model.grid import Grid
+from vjepa_lib.model.masking import (
     KINDS,
     MaskGroup,
     MaskingConfig,

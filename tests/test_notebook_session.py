@@ -7,8 +7,9 @@ import sys
 import nbformat
 import pytest
 
-from vjepa_lib import notebook, reproduce, study
+from vjepa_lib import reproduce, study
 from vjepa_lib.errors import ConfigError
+from vjepa_lib.show import notebook
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,10 @@ def test_configs_and_hashes():
     nb = notebook.setup("07_example", "smoke", [0, 1])
     configs = nb.configs([("baseline", "released"), ("ld", "released")])
     assert [(c.variant, c.seed) for c in configs] == [
-        ("baseline", 0), ("ld", 0), ("baseline", 1), ("ld", 1),
+        ("baseline", 0),
+        ("ld", 0),
+        ("baseline", 1),
+        ("ld", 1),
     ]
     assert len(set(nb.hashes(configs))) == 4
 
@@ -49,10 +53,14 @@ def test_an_unknown_profile_is_told():
 
 def book_of(path, code):
     """A notebook of one cell, after the set-up that every notebook has."""
-    first = "from vjepa_lib import notebook\nnb = notebook.setup('07_example', 'smoke')"
+    first = "from vjepa_lib.show import notebook\nnb = notebook.setup('07_example', 'smoke')"
     cells = [nbformat.v4.new_code_cell(source) for source in (first, code)]
     book = nbformat.v4.new_notebook(cells=cells)
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     nbformat.write(book, path)
     return path
 
@@ -77,10 +85,21 @@ def test_an_error_of_ours_keeps_its_traceback(tmp_path):
     assert "return x / " in re.sub(r"\x1b\[[0-9;]*m", "", "".join(shown.traceback))
 
 
-@pytest.mark.parametrize(("code", "outcome"), [(USERS, "1 failed, 1 passed"), ("1 + 1", "2 passed")])
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(USERS, "1 failed, 1 passed"), ("1 + 1", "2 passed")]
+)
 def test_nbval_fails_a_cell_with_a_users_error(tmp_path, code, outcome):
     book = book_of(tmp_path / "07_users.ipynb", code)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", str(book)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--nbval-lax",
+        str(book),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert outcome in done.stdout, done.stdout[-2000:]
 

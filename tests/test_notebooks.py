@@ -18,7 +18,9 @@ def cells(path):
 
 def test_there_are_notebooks():
     assert [p.name[:2] for p in SOURCES] == [f"{n:02d}" for n in range(16)] + ["99"]
-    text = (ROOT / "README.md").read_text() + (ROOT / "notebooks/00_map_of_the_study.py").read_text()
+    text = (ROOT / "README.md").read_text() + (
+        ROOT / "notebooks/00_map_of_the_study.py"
+    ).read_text()
     for path in SOURCES[1:]:
         assert text.count(f"{path.stem}.ipynb") >= 2, f"{path.stem} is missing in README or map"
 

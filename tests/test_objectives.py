@@ -10,7 +10,7 @@ import reference_objectives
 import torch
 
 from vjepa_lib.errors import ConfigError, ShapeError
-from vjepa_lib.grid import Grid
+from vjepa_lib.model.grid import Grid
 from vjepa_lib.objectives import TERMS, LatentBatch, Objective, halves, make_term
 from vjepa_lib.objectives.base import FORMS, count_channels
 from vjepa_lib.objectives.contrastive import info_nce

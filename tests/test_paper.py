@@ -13,19 +13,20 @@ import torch
 from safetensors.torch import load_file
 from small_lab import HELD_OUT, TRAIN_CLIPS, make_lab
 
-from vjepa_lib import features, paper, study
-from vjepa_lib.checkpoints import open_encoder
-from vjepa_lib.clip_reader import ClipSpec
+from vjepa_lib import paper, study
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
-from vjepa_lib.features import limited_rows, read_features
-from vjepa_lib.manifests import read_manifest
+from vjepa_lib.evaluation import features
+from vjepa_lib.evaluation.extract import extract
+from vjepa_lib.evaluation.features import limited_rows, read_features
+from vjepa_lib.model.checkpoints import open_encoder
+from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor, PredictorConfig
 from vjepa_lib.paper import Settings, config, load_settings, probing, tables, training, training_run
 from vjepa_lib.paper.__main__ import main
-from vjepa_lib.probes import extract
-from vjepa_lib.runs import config_hash
 from vjepa_lib.settings import override
-from vjepa_lib.sources import StreamedClips
-from vjepa_lib.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor, PredictorConfig
+from vjepa_lib.study.store import config_hash
+from vjepa_lib.training.sources import StreamedClips
+from vjepa_lib.video.clip_reader import ClipSpec
+from vjepa_lib.video.manifests import read_manifest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,7 +66,12 @@ def test_defaults_are_the_protocol(write):
     assert (mixed.frame_step, mixed.fps, ucf.fps, ucf.ucf101) == (2, None, 16, 1)
     assert (s.schedule.steps, s.schedule.batch, s.schedule.accumulate) == (30_000, 32, 4)
     assert (s.model.grid.n, s.model.width, s.predictor.depth) == (1568, 768, 8)
-    assert (s.probes.epochs, s.probes.batch, s.probes.lr, s.probes.weight_decay) == (100, 16, 1e-3, 0.01)
+    assert (s.probes.epochs, s.probes.batch, s.probes.lr, s.probes.weight_decay) == (
+        100,
+        16,
+        1e-3,
+        0.01,
+    )
     assert (s.probes.linear_epochs, s.probes.linear_batch) == (50, 256)
     assert {n: (p.probes, p.split, p.extension) for n, p in paper.PROTOCOLS.items()} == {
         "diving48": (("attentive",), "test", False),
@@ -234,7 +240,10 @@ def test_the_whole_path(done):
     assert set(table[table.variant == "fwm_hw_ld"].trained_as) == {"fwm_hw (released)"}
     sizes = table.set_index("benchmark")[["n_train", "n_test"]].drop_duplicates()
     assert sizes.loc["diving48"].tolist() == [TRAIN_CLIPS, HELD_OUT]
-    assert sizes.loc["hacs"].tolist() == [2 * TRAIN_CLIPS - 1, 2 * HELD_OUT]  # without the negative clip
+    assert sizes.loc["hacs"].tolist() == [
+        2 * TRAIN_CLIPS - 1,
+        2 * HELD_OUT,
+    ]  # without the negative clip
     # A class is a colour: whatever reads the encoder must find it, on held-out files.
     assert (table.top1 == 100).all() and (table.low < 100).all()
     assert set(table[table.extension].benchmark) == {"ucf101", "kinetics400", "hacs"}
@@ -316,7 +325,9 @@ def test_published_numbers_stand_beside_ours(done, tmp_path):
     assert set(frozen.variant) >= {"kinematic_huber", "sigreg_no_ema"}
     assert (table.difference.dropna() == 50 - table.published.dropna()).all()
     assert np.isnan(published["fwm", "imagenet100"])  # seed 1 was never published
-    assert len(paper.plan(s)) == len(tables.published_rows()[["variant", "regime", "seed"]].drop_duplicates())
+    assert len(paper.plan(s)) == len(
+        tables.published_rows()[["variant", "regime", "seed"]].drop_duplicates()
+    )
 
 
 def test_status_tells_every_state(made, tmp_path):
@@ -394,7 +405,9 @@ def encoder():
 
 
 def streamed(made, workers=0):
-    return StreamedClips(read_manifest(made.parent / "ucf101.csv"), ClipSpec(8, (32, 32)), workers, True)
+    return StreamedClips(
+        read_manifest(made.parent / "ucf101.csv"), ClipSpec(8, (32, 32)), workers, True
+    )
 
 
 def test_features_are_those_of_the_encoder_and_survive_a_kill(made, encoder, tmp_path):
@@ -437,11 +450,17 @@ def test_broken_files_are_left_out_and_counted(made, encoder, tmp_path, monkeypa
     again = read_features(encoder, clips, tmp_path / "f", False, progress=False)
     assert list(again.skipped) == [3]
     s = load_settings(made)
-    s = replace(s, benchmarks=config.Benchmarks(ucf101=tmp_path / "ucf101.csv"), runs=tmp_path / "runs")
+    s = replace(
+        s, benchmarks=config.Benchmarks(ucf101=tmp_path / "ucf101.csv"), runs=tmp_path / "runs"
+    )
     run = training_run(s, "random_init")
     paper.train(s, run, progress=False)
     frame = paper.probe(s, run, progress=False)
-    assert set(frame.broken) == {1} and set(frame.n_train) == {TRAIN_CLIPS - 1} and set(frame.n_test) == {4}
+    assert (
+        set(frame.broken) == {1}
+        and set(frame.n_train) == {TRAIN_CLIPS - 1}
+        and set(frame.n_test) == {4}
+    )
 
 
 def test_a_disk_without_room_is_told_before_the_first_clip(made, encoder, tmp_path, monkeypatch):
@@ -487,13 +506,17 @@ def test_released_weights_of_the_repository(done, tmp_path):
     from test_checkpoints import lively, repository_names
 
     s = load_settings(done)
-    cfg = EncoderConfig(32, 32, 8, 8, width=192, depth=4, heads=3, levels=(1, 2, 3, 4), image_patches=True)
+    cfg = EncoderConfig(
+        32, 32, 8, 8, width=192, depth=4, heads=3, levels=(1, 2, 3, 4), image_patches=True
+    )
     encoder = lively(Encoder(cfg))
     state, _ = repository_names(encoder, Predictor(cfg, PredictorConfig(24, 1, 2)))
     path = tmp_path / "vitt.pt"
     torch.save({"target_encoder": state, "epoch": 3}, path)
     found, loaded = open_encoder(path, 32, 8)
-    assert found.cfg == replace(cfg, mlp_ratio=found.cfg.mlp_ratio) and loaded.version == "V-JEPA 2.1"
+    assert (
+        found.cfg == replace(cfg, mlp_ratio=found.cfg.mlp_ratio) and loaded.version == "V-JEPA 2.1"
+    )
     assert all(torch.equal(v, found.state_dict()[k]) for k, v in encoder.state_dict().items())
     frame = paper.evaluate_official(path, ["imagenet100", "ssv2"], s, progress=False)
     assert list(frame.probe) == ["linear", "attentive_mean"] and list(frame.n_test) == [4, 4]
@@ -502,7 +525,9 @@ def test_released_weights_of_the_repository(done, tmp_path):
     assert again.run[0] == frame.run[0]  # the same weights are read once
     table = paper.table(s)
     assert (table.variant == "official").sum() == 2
-    assert main(["probe", "--encoder", str(path), "--benchmarks", "ssv2", "--config", str(done)]) == 0
+    assert (
+        main(["probe", "--encoder", str(path), "--benchmarks", "ssv2", "--config", str(done)]) == 0
+    )
 
 
 def test_released_weights_of_hugging_face(done, tmp_path):

@@ -12,15 +12,11 @@ import pytest
 import torch
 from torch import multiprocessing as mp
 
-from vjepa_lib.augment import Augmentation
-from vjepa_lib.clip_reader import ClipSpec
-from vjepa_lib.clips import ClipSet, load_clips
-from vjepa_lib.decode import write_video
-from vjepa_lib.distributed import World, spans_processes
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
-from vjepa_lib.manifests import Manifest
-from vjepa_lib.masking import MaskingConfig
-from vjepa_lib.pretrain import (
+from vjepa_lib.model.masking import MaskingConfig
+from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
+from vjepa_lib.training.distributed import World, spans_processes
+from vjepa_lib.training.pretrain import (
     ClipMixture,
     Schedule,
     StreamedMixture,
@@ -29,9 +25,13 @@ from vjepa_lib.pretrain import (
     TrainSetup,
     pretrain,
 )
-from vjepa_lib.resume import load_state, save_state
-from vjepa_lib.sources import StreamedClips, step_generator
-from vjepa_lib.vit import EncoderConfig, PredictorConfig
+from vjepa_lib.training.resume import load_state, save_state
+from vjepa_lib.training.sources import StreamedClips, step_generator
+from vjepa_lib.video.augment import Augmentation
+from vjepa_lib.video.clip_reader import ClipSpec
+from vjepa_lib.video.clips import ClipSet, load_clips
+from vjepa_lib.video.decode import write_video
+from vjepa_lib.video.manifests import Manifest
 
 ENCODER = EncoderConfig(
     height=32,
@@ -113,9 +113,7 @@ def test_one_step_moves_what_it_should():
     for module in (trainer.context_encoder, trainer.predictor, trainer.objective):
         assert any(not torch.equal(before[k], v) for k, v in module.state_dict().items())
     online = list(trainer.context_encoder.parameters())
-    for old, now, student in zip(
-        target, trainer.target_encoder.parameters(), online, strict=True
-    ):
+    for old, now, student in zip(target, trainer.target_encoder.parameters(), online, strict=True):
         assert torch.allclose(now, 0.99925 * old + 0.00075 * student, atol=1e-7)
     assert trainer.step == 1
 
@@ -294,7 +292,9 @@ def test_described_ema_off_stops_the_gradient_of_the_target_but_not_of_the_kinem
         terms = {t.name: t for t in trainer.objective.terms}
         assert batch.h.requires_grad
         for name in ("jepa", "kinematic"):
-            (g,) = torch.autograd.grad(terms[name](batch), batch.h, retain_graph=True, allow_unused=True)
+            (g,) = torch.autograd.grad(
+                terms[name](batch), batch.h, retain_graph=True, allow_unused=True
+            )
             grads[form, name] = 0.0 if g is None else float(g.norm())
     assert grads["released", "jepa"] > 0 and grads["described", "jepa"] == 0
     assert grads["released", "kinematic"] > 0 and grads["described", "kinematic"] > 0
@@ -313,7 +313,9 @@ def test_a_mixture_draws_by_weight_and_gives_slices_of_the_same_batch():
     bright.frames[:] = 255
     dark = clip_set()
     dark.frames[:] = 0
-    data = ClipMixture({"bright": bright, "dark": dark, "unused": clip_set()}, {"bright": 3, "dark": 1})
+    data = ClipMixture(
+        {"bright": bright, "dark": dark, "unused": clip_set()}, {"bright": 3, "dark": 1}
+    )
     clips = data.batch(5, 400, 1)
     share = float((clips.mean((1, 2, 3, 4)) > 0).float().mean())
     assert 0.67 < share < 0.83
@@ -376,7 +378,9 @@ def test_streamed_clips_are_those_of_a_decoded_set(videos):
     good = videos.select(np.arange(4))
     there = load_clips(good, 4, 32, workers=1, progress=False)
     clips = StreamedClips(good, ClipSpec(4, (32, 32)), workers=1)
-    assert len(clips) == 4 and clips.num_classes == 1 and list(clips.manifest.split) == ["train"] * 4
+    assert (
+        len(clips) == 4 and clips.num_classes == 1 and list(clips.manifest.split) == ["train"] * 4
+    )
     whole = there.batch(slice(0, 4))
     # Read ahead with a shorter last slice, then from the middle on.
     for rows in (slice(0, 3), slice(3, 9), slice(1, 2), slice(2, 4)):

@@ -8,12 +8,22 @@ import pytest
 import torch
 from torch import nn
 
-from vjepa_lib import probes
-from vjepa_lib.clips import ClipSet
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.grid import Grid
-from vjepa_lib.probes import AttentiveHead, ProbeConfig
-from vjepa_lib.vit import Encoder, EncoderConfig
+from vjepa_lib.evaluation.evaluate import evaluate, supervised
+from vjepa_lib.evaluation.extract import extract
+from vjepa_lib.evaluation.probes import (
+    AttentiveHead,
+    ProbeConfig,
+    attentive_probe,
+    linear_probe,
+    linear_regression,
+    linear_scores,
+    low_shot_rows,
+    split_rows,
+)
+from vjepa_lib.model.grid import Grid
+from vjepa_lib.model.vit import Encoder, EncoderConfig
+from vjepa_lib.video.clips import ClipSet
 
 TINY = EncoderConfig(
     height=16, width_px=16, frames=4, patch=8, width=16, depth=2, heads=2, levels=(1, 2),
@@ -58,32 +68,32 @@ class Positions(nn.Module):
 
 def test_pools():
     clips, encoder = rising_and_falling(), Positions()
-    assert probes.extract(encoder, clips, "mean")[0].tolist() == [3.5, 3.5]
-    assert probes.extract(encoder, clips, "tokens").shape == (240, 8, 2)
-    assert probes.extract(encoder, clips, "halves")[0].tolist() == [1.5, 1.5, 5.5, 5.5]
-    assert probes.extract(encoder, clips, "mean", levels=True).shape == (240, 4)
+    assert extract(encoder, clips, "mean")[0].tolist() == [3.5, 3.5]
+    assert extract(encoder, clips, "tokens").shape == (240, 8, 2)
+    assert extract(encoder, clips, "halves")[0].tolist() == [1.5, 1.5, 5.5, 5.5]
+    assert extract(encoder, clips, "mean", levels=True).shape == (240, 4)
     with pytest.raises(ConfigError, match="mean, tokens, halves"):
-        probes.extract(encoder, clips, "max")
+        extract(encoder, clips, "max")
 
 
 def test_features_on_disk_are_those_in_memory(tmp_path):
     torch.manual_seed(0)
     clips, encoder = rising_and_falling(), Encoder(TINY)
-    memory = probes.extract(encoder, clips, "tokens")
-    disk = probes.extract(encoder, clips, "tokens", batch=7, out=tmp_path / "x" / "f.npy")
+    memory = extract(encoder, clips, "tokens")
+    disk = extract(encoder, clips, "tokens", batch=7, out=tmp_path / "x" / "f.npy")
     assert disk.dtype == torch.float16 and memory.dtype == torch.float32
     assert torch.allclose(disk.float(), memory, atol=2e-3)
     assert np.load(tmp_path / "x" / "f.npy", mmap_mode="r").shape == (240, 8, 16)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
-        probes.extract(encoder, clips, out=tmp_path / "file" / "f.npy")
+        extract(encoder, clips, out=tmp_path / "file" / "f.npy")
 
 
 def test_a_missing_split_is_told():
     clips = rising_and_falling()
     clips.manifest["split"] = "train"
     with pytest.raises(DataError, match="val, test"):
-        probes.split_rows(clips)
+        split_rows(clips)
 
 
 # --- linear probe -----------------------------------------------------------------------------
@@ -96,10 +106,10 @@ def test_linear_probe_reads_what_is_linear_and_no_more(rows, kind):
     noise = rng.normal(size=(200, 6)).astype(np.float32)
     cfg = ProbeConfig(linear=kind, linear_batch=16, linear_epochs=20, lr=1e-2)
     clear = noise + 3 * np.eye(6, dtype=np.float32)[labels]
-    right = probes.linear_probe(clear, labels, rows, cfg)
+    right = linear_probe(clear, labels, rows, cfg)
     assert right.shape == (70,) and right.mean() > 0.85
-    assert np.array_equal(right, probes.linear_probe(clear, labels, rows, cfg))
-    assert probes.linear_probe(noise, labels, rows, cfg).mean() < 0.55
+    assert np.array_equal(right, linear_probe(clear, labels, rows, cfg))
+    assert linear_probe(noise, labels, rows, cfg).mean() < 0.55
 
 
 def test_test_labels_choose_nothing(rows):
@@ -111,9 +121,9 @@ def test_test_labels_choose_nothing(rows):
     swapped[rows["test"]] = 1 - swapped[rows["test"]]
     tokens = torch.from_numpy(features)[:, None]
     for read in (
-        lambda y: probes.linear_probe(features, y, rows, ProbeConfig()),
-        lambda y: probes.linear_probe(features, y, rows, ProbeConfig(linear="adamw")),
-        lambda y: probes.attentive_probe(tokens, y, rows, ProbeConfig(heads=2)),
+        lambda y: linear_probe(features, y, rows, ProbeConfig()),
+        lambda y: linear_probe(features, y, rows, ProbeConfig(linear="adamw")),
+        lambda y: attentive_probe(tokens, y, rows, ProbeConfig(heads=2)),
     ):
         assert np.array_equal(read(labels), ~read(swapped))
 
@@ -126,7 +136,7 @@ def test_strength_is_chosen_on_val(rows):
     scores = {}
     for strengths in ((1e-3,), (1e3,), (1e-3, 1e3)):
         val = {**rows, "test": rows["val"]}
-        scores[strengths] = probes.linear_scores(x, labels, val, strengths).mean()
+        scores[strengths] = linear_scores(x, labels, val, strengths).mean()
     assert scores[1e-3, 1e3] == max(scores.values())
     assert scores[(1e-3,)] != scores[(1e3,)]
 
@@ -135,8 +145,8 @@ def test_linear_regression(rows):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 5))
     y = x @ np.arange(5.0) + 0.1 * rng.normal(size=200)
-    assert probes.linear_regression(x, y, rows) > 0.9
-    assert probes.linear_regression(rng.normal(size=(200, 5)), y, rows) < 0.1
+    assert linear_regression(x, y, rows) > 0.9
+    assert linear_regression(rng.normal(size=(200, 5)), y, rows) < 0.1
 
 
 def test_low_shot_subsets_are_nested_stratified_and_seeded():
@@ -144,14 +154,14 @@ def test_low_shot_subsets_are_nested_stratified_and_seeded():
     train = np.flatnonzero(np.arange(143) % 11 != 0)
     before: set[int] = set()
     for share in (0.01, 0.05, 0.1, 0.5):
-        chosen = probes.low_shot_rows(labels, train, share)
+        chosen = low_shot_rows(labels, train, share)
         assert before <= set(chosen) <= set(train)
         before = set(chosen)
         for label in range(3):
             n = (labels[train] == label).sum()
             assert (labels[chosen] == label).sum() == max(1, round(share * n))
-    assert np.array_equal(chosen, probes.low_shot_rows(labels, train, 0.5))
-    assert not np.array_equal(chosen, probes.low_shot_rows(labels, train, 0.5, seed=1))
+    assert np.array_equal(chosen, low_shot_rows(labels, train, 0.5))
+    assert not np.array_equal(chosen, low_shot_rows(labels, train, 0.5, seed=1))
 
 
 # --- attentive probe --------------------------------------------------------------------------
@@ -182,10 +192,10 @@ def test_attentive_probe_finds_the_one_token_that_tells(rows):
     tokens[torch.arange(200), place, 0] += 4
     tokens[torch.arange(200), place, 1] += 4.0 * (2 * labels - 1)
     cfg = ProbeConfig(epochs=25, heads=2, lr=3e-3)
-    right = probes.attentive_probe(tokens, labels, rows, cfg)
+    right = attentive_probe(tokens, labels, rows, cfg)
     assert right.mean() > 0.9
-    assert np.array_equal(right, probes.attentive_probe(tokens, labels, rows, cfg))
-    last = probes.attentive_probe(tokens, labels, rows, ProbeConfig(epochs=0, choose_epoch=False))
+    assert np.array_equal(right, attentive_probe(tokens, labels, rows, cfg))
+    last = attentive_probe(tokens, labels, rows, ProbeConfig(epochs=0, choose_epoch=False))
     assert last.mean() < 0.75
 
 
@@ -198,7 +208,7 @@ def test_evaluate_lists_every_benchmark_and_probe(tmp_path):
         attentive=("a",), attentive_mean=("b",), low_shot=(0.1,), heads=2, strengths=(0.1,)
     )
     clips = rising_and_falling()
-    table = probes.evaluate(Encoder(TINY), {"a": clips, "b": clips}, cfg, cache=tmp_path)
+    table = evaluate(Encoder(TINY), {"a": clips, "b": clips}, cfg, cache=tmp_path)
     assert list(zip(table.benchmark, table.probe, strict=True)) == [
         ("a", "linear"), ("a", "linear_10%"), ("a", "attentive"),
         ("b", "linear"), ("b", "linear_10%"), ("b", "attentive_mean"),
@@ -206,7 +216,7 @@ def test_evaluate_lists_every_benchmark_and_probe(tmp_path):
     assert table.n_train.tolist() == [160, 16, 160] * 2
     assert (table.n_test == 60).all() and (table.n_val == 20).all()
     assert np.allclose(table.top1, 100 * table.correct / table.n_test)
-    memory = probes.evaluate(Encoder(TINY), {"b": clips}, cfg)
+    memory = evaluate(Encoder(TINY), {"b": clips}, cfg)
     assert memory.shape == (3, 7)
 
 
@@ -219,7 +229,7 @@ def test_settings_that_make_no_sense_are_told():
 
 def test_a_single_frame_cannot_tell_what_takes_time():
     clips = rising_and_falling()
-    right = probes.supervised(TINY, clips, 40, lr=3e-3)
+    right = supervised(TINY, clips, 40, lr=3e-3)
     assert right.shape == (60,) and right.mean() > 0.9
-    assert np.array_equal(right, probes.supervised(TINY, clips, 40, lr=3e-3))
-    assert 0.25 < probes.supervised(TINY, clips, 40, lr=3e-3, single_frame=True).mean() < 0.75
+    assert np.array_equal(right, supervised(TINY, clips, 40, lr=3e-3))
+    assert 0.25 < supervised(TINY, clips, 40, lr=3e-3, single_frame=True).mean() < 0.75

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vjepa_lib import published
+from vjepa_lib.audit import published
 from vjepa_lib.errors import ConfigError, DataError
 
 HEADER = "variant,benchmark,n_val,top1_percent\n"

@@ -5,9 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from vjepa_lib import recorded, reproduce, study
+from vjepa_lib import reproduce, study
 from vjepa_lib.errors import CompanionError, DataError
-from vjepa_lib.runs import config_hash
+from vjepa_lib.study import recorded
+from vjepa_lib.study.store import config_hash
 
 ASKED = (("random_init", "released"), ("baseline", "released"), ("hw_ld", "released"))
 
@@ -19,7 +20,7 @@ def live(smoke_sets, tmp_path_factory):
         root = tmp_path_factory.mktemp("recorded")
         m.setenv("VJEPA_RUNS", str(root / "runs"))
         configs = [study.resolve(v, f, "smoke", s) for v, f in ASKED for s in (0, 1)]
-        table = study.results(configs, progress=False)
+        table = study.metrics(configs, progress=False)
         assert recorded.export("smoke", root / "tables") == 6
         yield table, root / "tables"
 

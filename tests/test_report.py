@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from vjepa_lib import report
 from vjepa_lib.errors import DataError
-from vjepa_lib.figures import Gallery
+from vjepa_lib.show import report
+from vjepa_lib.show.gallery import Gallery
 
 
 @pytest.fixture

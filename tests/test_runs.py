@@ -9,9 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vjepa_lib import runs
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
-from vjepa_lib.runs import RunStore, config_hash
+from vjepa_lib.study.store import FILES, RunStore, config_hash, ensure
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ def test_hash_depends_on_content_alone():
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_trains_what_is_missing_once(store, jobs):
     configs = [Toy(seed=s) for s in (0, 1, 1)]
-    runs.ensure(store, configs, train, jobs, progress=False)
-    runs.ensure(store, configs, train, jobs, progress=False)
+    ensure(store, configs, train, jobs, progress=False)
+    ensure(store, configs, train, jobs, progress=False)
     assert (store.root / "trained-1").read_text() == "x"
     run = store.load(configs[1])
     assert run.config == {"variant": "baseline", "seed": 1, "nested": [1, 2.5]}
@@ -54,18 +53,18 @@ def test_trains_what_is_missing_once(store, jobs):
 
 def test_a_failing_run_does_not_stop_the_others(store):
     with pytest.raises(RunStoreError, match="1 of 3 runs failed.*clip 7 is broken"):
-        runs.ensure(store, [Toy(seed=s) for s in (13, 1, 2)], train, 2, progress=False)
+        ensure(store, [Toy(seed=s) for s in (13, 1, 2)], train, 2, progress=False)
     assert store.has(Toy(seed=1)) and store.has(Toy(seed=2)) and not store.has(Toy(seed=13))
 
 
 def test_half_written_runs_are_not_runs(store):
     config = Toy(seed=5)
-    runs.ensure(store, [config], train, progress=False)
+    ensure(store, [config], train, progress=False)
     (store.path(config) / "metrics.csv").unlink()
     assert not store.has(config)
     with pytest.raises(RunStoreError, match=r"lacks metrics\.csv: train it again"):
         store.load(config)
-    runs.ensure(store, [config], train, progress=False)
+    ensure(store, [config], train, progress=False)
     assert store.load(config).metrics.top1[0] == 5
     (store.path(config) / "provenance.json").write_text("{")
     with pytest.raises(RunStoreError, match="delete this folder"):
@@ -75,7 +74,7 @@ def test_half_written_runs_are_not_runs(store):
 
 
 def test_a_full_disk_loses_nothing_finished(store, monkeypatch):
-    runs.ensure(store, [Toy(seed=1)], train, progress=False)
+    ensure(store, [Toy(seed=1)], train, progress=False)
 
     def full(self, *args, **kw):
         raise OSError(28, "No space left on device")
@@ -89,14 +88,14 @@ def test_a_full_disk_loses_nothing_finished(store, monkeypatch):
     with monkeypatch.context() as m:
         m.setattr(shutil, "disk_usage", lambda p: shutil._ntuple_diskusage(1, 1, 0))
         with pytest.raises(RunStoreError, match="0 MiB left"):
-            runs.ensure(store, [Toy(seed=3)], train, progress=False)
+            ensure(store, [Toy(seed=3)], train, progress=False)
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_training(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     with pytest.raises(RunStoreError, match="cannot be written"):
-        runs.ensure(RunStore(blocked), [Toy()], train, progress=False)
+        ensure(RunStore(blocked), [Toy()], train, progress=False)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -104,16 +103,16 @@ def test_read_only_folder(store):
     store.root.mkdir()
     store.root.chmod(0o500)
     with pytest.raises(RunStoreError, match="make it writable"):
-        runs.ensure(store, [Toy()], train, progress=False)
+        ensure(store, [Toy()], train, progress=False)
 
 
 def test_unknown_cluster(store):
     with pytest.raises(ConfigError, match="ray"):
-        runs.ensure(store, [Toy()], train, cluster="slurm", progress=False)
+        ensure(store, [Toy()], train, cluster="slurm", progress=False)
 
 
 def test_stored_files_are_plain(store):
-    runs.ensure(store, [Toy()], train, progress=False)
+    ensure(store, [Toy()], train, progress=False)
     path = store.path(Toy())
-    assert sorted(p.name for p in path.iterdir()) == sorted(runs.FILES)
+    assert sorted(p.name for p in path.iterdir()) == sorted(FILES)
     assert json.loads((path / "config.json").read_text())["variant"] == "baseline"

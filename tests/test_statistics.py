@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vjepa_lib import statistics as st
+from vjepa_lib.analysis import statistics as st
 from vjepa_lib.errors import ConfigError, DataError
 
 

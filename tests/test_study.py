@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from vjepa_lib import published, study
+from vjepa_lib import study
+from vjepa_lib.audit import published
+from vjepa_lib.datasets.synthetic import BENCHMARKS
 from vjepa_lib.errors import ConfigError, RunStoreError
-from vjepa_lib.runs import config_hash
+from vjepa_lib.study.store import config_hash
 
 
 def test_unknown_names_list_the_known_ones():
@@ -44,7 +46,11 @@ def test_published_variants_are_all_here():
 def test_weights_of_the_study():
     terms = {t.name: t for t in study.resolve("fwm_hw_ld", "described").train.terms}
     assert [terms[n].weight for n in ("jepa", "fwm_static", "fwm_orth", "hw", "ld")] == [
-        1.0, 0.05, 0.01, 1.0, 1.0,
+        1.0,
+        0.05,
+        0.01,
+        1.0,
+        1.0,
     ]
     assert dict(terms["ld"].options)["channels"] == "dynamics"
     assert {t.form for t in terms.values()} == {"released", "described"}
@@ -72,8 +78,8 @@ def test_factorial_covers_its_cells():
 def test_results_train_once_and_repeat_to_the_last_digit(smoke_sets, tmp_path, monkeypatch):
     monkeypatch.setenv("VJEPA_RUNS", str(tmp_path))
     configs = [study.resolve("fwm_hw_ld", "described", "smoke", 0)]
-    table = study.results(configs, progress=False)
-    assert set(table.benchmark) == set(study.BENCHMARKS)
+    table = study.metrics(configs, progress=False)
+    assert set(table.benchmark) == set(BENCHMARKS)
     again, _ = study.train_run(configs[0], None)
     pd.testing.assert_series_equal(again.top1, table.top1, check_exact=True)
     assert set(study.curves(configs).columns) >= {"step", "total", "jepa", "rank_me", "seed"}
@@ -85,22 +91,29 @@ def test_random_init_is_not_trained(smoke_sets):
     # Six linear probes, each with two low-shot ones, an attentive one, and the leakage of two
     # factors from the whole latent and from two halves cut in two ways.
     assert metrics.probe.value_counts().to_dict() == {
-        "linear": 6, "linear_10%": 6, "linear_50%": 6, "leakage": 10, "attentive": 1,
+        "linear": 6,
+        "linear_10%": 6,
+        "linear_50%": 6,
+        "leakage": 10,
+        "attentive": 1,
     }
 
 
 @pytest.mark.parametrize(
     ("variant", "form"),
-    [("hw_ld", "released"), ("fwm_hw_ld", "released"), ("no_ema", "released"),
-     ("kinematic_anneal", "released"), ("sigreg_no_ema", "released")],
+    [
+        ("hw_ld", "released"),
+        ("fwm_hw_ld", "released"),
+        ("no_ema", "released"),
+        ("kinematic_anneal", "released"),
+        ("sigreg_no_ema", "released"),
+    ],
 )
 def test_a_shared_run_is_the_same_to_the_last_bit(variant, form, smoke_sets):
     own = study.resolve(variant, form, "smoke", 1)
     shared = study.canonical(own)
     assert config_hash(own) != config_hash(shared)
-    encoders = [
-        study.pretrained_encoder(c, smoke_sets).state_dict() for c in (own, shared)
-    ]
+    encoders = [study.pretrained_encoder(c, smoke_sets).state_dict() for c in (own, shared)]
     assert all(torch.equal(encoders[0][k], encoders[1][k]) for k in encoders[0])
     # The described form is another encoder.
     other = study.pretrained_encoder(study.resolve(variant, "described", "smoke", 1), smoke_sets)
@@ -139,7 +152,7 @@ def test_a_run_keeps_its_encoder(smoke_sets, tmp_path, monkeypatch):
     config = study.resolve("hw_ld", "released", "smoke", 0)
     with pytest.raises(RunStoreError, match="no finished run"):
         study.load_encoder(config)
-    table = study.results([config], progress=False)
+    table = study.metrics([config], progress=False)
     assert set(table.variant) == {"hw_ld"} and set(table.trained_as) == {"hw1 (released)"}
     kept = study.load_encoder(config).state_dict()
     fresh = study.pretrained_encoder(config, smoke_sets).state_dict()

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vjepa_lib import synthetic
+from vjepa_lib.datasets import synthetic
+from vjepa_lib.datasets.synthetic import BENCHMARKS, DOMAINS, DataSpec, render, scenes
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.manifests import read_manifest
-from vjepa_lib.synthetic import BENCHMARKS, DOMAINS, DataSpec, render, scenes
 from vjepa_lib.video import read_frames
+from vjepa_lib.video.manifests import read_manifest
 
 SPEC = DataSpec(pretrain=2, train=4, val=2, test=2)
 
@@ -57,7 +57,9 @@ def test_classes_are_balanced_and_all_present(domain):
 def test_held_clips_do_not_change_and_others_do():
     still = render(scenes("appearance", "train", 1)[0])
     assert (still == still[:1]).all()
-    moving = render(replace(scenes("fine_motion", "train", 1)[0], noise=0.0, camera="right", then="right"))
+    moving = render(
+        replace(scenes("fine_motion", "train", 1)[0], noise=0.0, camera="right", then="right")
+    )
     assert (moving[1] != moving[0]).mean() > 0.5
 
 

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from vjepa_lib import clips as clips_module
-from vjepa_lib import decode, video
+from vjepa_lib import video
 from vjepa_lib.errors import ConfigError, DataError, ShapeError
-from vjepa_lib.manifests import make_manifest, write_manifest
+from vjepa_lib.video import clips as clips_module
+from vjepa_lib.video import decode
+from vjepa_lib.video.manifests import make_manifest, write_manifest
 
 
 def movie(frames=16, height=32, width=32, seed=0):
@@ -479,7 +480,7 @@ def test_worker_processes_give_the_same_set(library):
 
 
 def test_decoding_workers_do_not_load_torch():
-    code = "import sys, vjepa_lib.clip_reader; sys.exit('torch' in sys.modules)"
+    code = "import sys, vjepa_lib.video.clip_reader; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

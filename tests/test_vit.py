@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from vjepa_lib.errors import ConfigError, ShapeError
-from vjepa_lib.vit import (
+from vjepa_lib.model.vit import (
     V_JEPA_2,
     Encoder,
     EncoderConfig,

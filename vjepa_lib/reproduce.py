@@ -82,21 +82,26 @@ def reproduce(
     from tqdm.auto import tqdm
 
     from vjepa_lib import study
-    from vjepa_lib.notebook import figures_root
+    from vjepa_lib.show.notebook import figures_root
 
     study.get_profile(profile)
     chosen = choose(only)
     start = time.perf_counter()
     configs = study.runs_for(chosen if only else study.NOTEBOOK_RUNS, profile, seeds)
     if configs:
-        study.results(configs, jobs, device, cluster)
+        study.metrics(configs, jobs, device, cluster)
         print(f"{len(configs)} runs ready after {time.perf_counter() - start:.0f} s", flush=True)
     if train_only:
         return
     built, figures = ROOT / "build" / "notebooks", figures_root()
     for folder in (built, figures / "notebooks"):
         folder.mkdir(parents=True, exist_ok=True)
-    settings = {"PROFILE": profile, "SEEDS": list(seeds) if seeds else None, "JOBS": 1, "DEVICE": device}
+    settings = {
+        "PROFILE": profile,
+        "SEEDS": list(seeds) if seeds else None,
+        "JOBS": 1,
+        "DEVICE": device,
+    }
     # The notebooks train nothing more, so they can share the cores; the report comes last.
     work = [p for n, p in chosen.items() if n != "99"]
     done = Parallel(n_jobs=jobs, return_as="generator_unordered")(
@@ -125,9 +130,10 @@ def verify(profile: str, device: str, seeds: tuple[int, ...] | None, count: int 
     """
     import random
 
-    from vjepa_lib import recorded, study
+    from vjepa_lib import study
     from vjepa_lib.provenance import cpu_name
-    from vjepa_lib.runs import RunStore, config_hash
+    from vjepa_lib.study import recorded
+    from vjepa_lib.study.store import RunStore, config_hash
 
     store = RunStore(study.runs_root())
     configs = [c for c in study.runs_for(study.NOTEBOOK_RUNS, profile, seeds) if store.has(c)]
@@ -178,7 +184,13 @@ def main(argv: list[str] | None = None) -> int:
             verify(args.profile, args.device, seeds)
         else:
             reproduce(
-                args.profile, args.jobs, args.device, args.only, seeds, args.train_only, args.cluster
+                args.profile,
+                args.jobs,
+                args.device,
+                args.only,
+                seeds,
+                args.train_only,
+                args.cluster,
             )
     except ValueError as error:
         if not isinstance(error, CompanionError) and "invalid literal" not in str(error):

@@ -15,7 +15,13 @@ from vjepa_lib.errors import CompanionError, ConfigError
 
 T = TypeVar("T")
 
-_TOML = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+_TOML = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+}
 
 
 def read_settings(path: str | Path, defaults: T) -> T:

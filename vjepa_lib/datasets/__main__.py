@@ -10,7 +10,7 @@ from pathlib import Path
 from vjepa_lib.datasets import REGISTRY, build, health
 from vjepa_lib.datasets.health import DEPTHS
 from vjepa_lib.errors import CompanionError
-from vjepa_lib.manifests import (
+from vjepa_lib.video.manifests import (
     SPLITS,
     Manifest,
     read_manifest,

@@ -17,9 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from vjepa_lib.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.manifests import SPLITS, Manifest, make_manifest
+from vjepa_lib.video.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from vjepa_lib.video.manifests import SPLITS, Manifest, make_manifest
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from vjepa_lib.datasets.base import (
     register,
 )
 from vjepa_lib.errors import DataError
-from vjepa_lib.manifests import UNLABELLED
+from vjepa_lib.video.manifests import UNLABELLED
 
 _SPLITS = {"training": "train", "validation": "val", "testing": "test"}
 _COLUMNS = ("classname", "youtube_id", "subset", "start", "end", "label")

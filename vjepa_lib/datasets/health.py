@@ -14,11 +14,11 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from vjepa_lib.clip_reader import worker_count
-from vjepa_lib.decode import check_video, is_image, probe_video
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.manifests import Manifest, checksum
-from vjepa_lib.sampling import span_in_frames
+from vjepa_lib.video.clip_reader import worker_count
+from vjepa_lib.video.decode import check_video, is_image, probe_video
+from vjepa_lib.video.manifests import Manifest, checksum
+from vjepa_lib.video.sampling import span_in_frames
 
 STATUSES = ("ok", "missing", "unreadable", "truncated", "too short")
 DEPTHS = ("header", "full")

@@ -14,7 +14,7 @@ from vjepa_lib.datasets.base import (
     register,
 )
 from vjepa_lib.errors import DataError
-from vjepa_lib.manifests import UNLABELLED
+from vjepa_lib.video.manifests import UNLABELLED
 
 _SPLITS = {"train": "train", "val": "val", "validate": "val", "validation": "val", "test": "test"}
 

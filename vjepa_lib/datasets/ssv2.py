@@ -15,7 +15,7 @@ from vjepa_lib.datasets.base import (
     register,
 )
 from vjepa_lib.errors import DataError
-from vjepa_lib.manifests import UNLABELLED
+from vjepa_lib.video.manifests import UNLABELLED
 
 _PREFIX = "something-something-v2-"  # files of the first release; the second has bare names
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vjepa_lib.grid import gather
+from vjepa_lib.model.grid import gather
 from vjepa_lib.objectives.base import (
     Term,
     channels_of,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vjepa_lib.errors import ConfigError, ShapeError
-from vjepa_lib.grid import masked_mean
+from vjepa_lib.model.grid import masked_mean
 from vjepa_lib.objectives.batch import LatentBatch
 
 FORMS = ("released", "described")

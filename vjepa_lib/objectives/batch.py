@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vjepa_lib.errors import ShapeError
-from vjepa_lib.grid import Grid, gather, over_time, pair_mask, scatter, token_rgb
+from vjepa_lib.model.grid import Grid, gather, over_time, pair_mask, scatter, token_rgb
 
 
 @dataclass(repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from vjepa_lib.errors import ShapeError
-from vjepa_lib.grid import distance_to_targets
+from vjepa_lib.model.grid import distance_to_targets
 from vjepa_lib.objectives.base import Term, mean_over_groups, register
 from vjepa_lib.objectives.batch import LatentBatch
 

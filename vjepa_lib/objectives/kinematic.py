@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vjepa_lib.errors import ConfigError
-from vjepa_lib.grid import over_time
+from vjepa_lib.model.grid import over_time
 from vjepa_lib.objectives.base import Term, register
 from vjepa_lib.objectives.batch import LatentBatch
 

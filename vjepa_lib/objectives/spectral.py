@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vjepa_lib.grid import over_time
+from vjepa_lib.model.grid import over_time
 from vjepa_lib.objectives.base import Term, mean_over_pairs, register
 from vjepa_lib.objectives.batch import LatentBatch
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from vjepa_lib import runs
-from vjepa_lib.distributed import ElsewhereError, start
 from vjepa_lib.errors import CompanionError, RunStoreError
 from vjepa_lib.paper.config import Settings, load_settings
 from vjepa_lib.paper.probing import evaluate_official, probe
 from vjepa_lib.paper.tables import planned_runs, status, write_table
 from vjepa_lib.paper.training import TrainingRun, train, train_one, training_run
+from vjepa_lib.study.store import ensure
+from vjepa_lib.training.distributed import ElsewhereError, start
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,18 +29,28 @@ def _parser() -> argparse.ArgumentParser:
     }
     for name, text in helps.items():
         command = commands.add_parser(name, help=text)
-        command.add_argument("--config", type=Path, default=os.environ.get("VJEPA_PAPER", "paper.toml"))
+        command.add_argument(
+            "--config", type=Path, default=os.environ.get("VJEPA_PAPER", "paper.toml")
+        )
         if name in ("train", "probe"):
             command.add_argument("--variant")
             command.add_argument("--form", default="released", help="released or described")
             command.add_argument("--seed", type=int, default=239)
             command.add_argument("--regime", help="ucf101 or mixed; default: the variant's own")
         if name == "train":
-            command.add_argument("--cluster", choices=["ray"], help="one run a task on a Ray cluster")
-            command.add_argument("--gpus", type=float, default=1.0, help="GPUs of a run on the cluster")
+            command.add_argument(
+                "--cluster", choices=["ray"], help="one run a task on a Ray cluster"
+            )
+            command.add_argument(
+                "--gpus", type=float, default=1.0, help="GPUs of a run on the cluster"
+            )
         if name == "probe":
-            command.add_argument("--encoder", type=Path, help="released weights: a file or a folder")
-            command.add_argument("--benchmarks", help="comma-separated; default: all with a manifest")
+            command.add_argument(
+                "--encoder", type=Path, help="released weights: a file or a folder"
+            )
+            command.add_argument(
+                "--benchmarks", help="comma-separated; default: all with a manifest"
+            )
         if name == "table":
             command.add_argument("--out", type=Path, default=Path("figures"))
     return parser
@@ -57,7 +67,7 @@ def _train_command(settings: Settings, args: argparse.Namespace) -> None:
     if args.cluster:
         gpus = args.gpus if settings.device == "cuda" else 0.0
         job = partial(train_one, settings)
-        runs.ensure(settings.store, wanted, job, device=settings.device, cluster=args.cluster, gpus=gpus)
+        ensure(settings.store, wanted, job, device=settings.device, cluster=args.cluster, gpus=gpus)
     for run in wanted:
         path = train(settings, run)
         if start(settings.device)[0].rank == 0:

@@ -6,16 +6,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vjepa_lib import study
-from vjepa_lib.augment import Augmentation
 from vjepa_lib.errors import ConfigError
-from vjepa_lib.probes import ProbeConfig
-from vjepa_lib.runs import RunStore
-from vjepa_lib.schedules import Schedule
+from vjepa_lib.evaluation.probes import ProbeConfig
+from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
 from vjepa_lib.settings import read_settings
-from vjepa_lib.vit import EncoderConfig, PredictorConfig
+from vjepa_lib.study.store import RunStore
+from vjepa_lib.training.schedules import Schedule
+from vjepa_lib.video.augment import Augmentation
 
 PROFILE = study.get_profile("paper")
-
 
 
 @dataclass(frozen=True)
@@ -158,9 +157,7 @@ def load_settings(path: str | Path) -> Settings:
     return read_settings(path, Settings())
 
 
-
 # --- the protocol of the probes -----------------------------------------------------------------
-
 
 
 @dataclass(frozen=True)

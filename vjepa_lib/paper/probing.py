@@ -14,20 +14,19 @@ import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 
-from vjepa_lib import runs
-from vjepa_lib.checkpoints import open_encoder
-from vjepa_lib.clip_reader import ClipSpec
-from vjepa_lib.distributed import check_device
 from vjepa_lib.errors import ConfigError
-from vjepa_lib.features import read_features
-from vjepa_lib.manifests import Manifest
+from vjepa_lib.evaluation.features import read_features
+from vjepa_lib.evaluation.probes import attentive_probe, linear_probe
+from vjepa_lib.model.checkpoints import open_encoder
+from vjepa_lib.model.vit import Encoder, EncoderConfig
 from vjepa_lib.paper.config import PROTOCOLS, Heads, Protocol, Settings, load_settings
 from vjepa_lib.paper.rows import last_change, rows_of
 from vjepa_lib.paper.training import TrainingRun, load_encoder
-from vjepa_lib.probes import attentive_probe, linear_probe
-from vjepa_lib.runs import config_hash
-from vjepa_lib.sources import StreamedClips
-from vjepa_lib.vit import Encoder, EncoderConfig
+from vjepa_lib.study.store import config_hash, ensure
+from vjepa_lib.training.distributed import check_device
+from vjepa_lib.training.sources import StreamedClips
+from vjepa_lib.video.clip_reader import ClipSpec
+from vjepa_lib.video.manifests import Manifest
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,9 @@ def given_benchmarks(settings: Settings) -> list[str]:
     return [n for n in PROTOCOLS if getattr(settings.benchmarks, n) is not None]
 
 
-def probe_run(settings: Settings, names: dict, encoder: str, cfg: EncoderConfig, benchmark: str) -> ProbeRun:
+def probe_run(
+    settings: Settings, names: dict, encoder: str, cfg: EncoderConfig, benchmark: str
+) -> ProbeRun:
     """The reading of an encoder on a benchmark.
 
     Parameters
@@ -154,7 +155,10 @@ def _read(
 
 
 def probe(
-    settings: Settings, run: TrainingRun, benchmarks: Sequence[str] | None = None, progress: bool = True
+    settings: Settings,
+    run: TrainingRun,
+    benchmarks: Sequence[str] | None = None,
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Read the encoder of a finished run on benchmarks, each unless it is done.
 
@@ -164,7 +168,7 @@ def probe(
 
     Returns
     -------
-    DataFrame, a row per benchmark and probe; see `runs.RunStore.frame`.
+    DataFrame, a row per benchmark and probe; see `store.RunStore.frame`.
 
     Raises
     ------
@@ -173,7 +177,9 @@ def probe(
     settings.store.load(run)
     names = {k: getattr(run, k) for k in ("variant", "form", "regime", "seed")}
     open_it = partial(load_encoder, settings, run)
-    return _readings(settings, names, config_hash(run), run.train.encoder, open_it, benchmarks, progress)
+    return _readings(
+        settings, names, config_hash(run), run.train.encoder, open_it, benchmarks, progress
+    )
 
 
 def evaluate_official(
@@ -224,5 +230,5 @@ def _readings(
         raise ConfigError("No benchmark has a manifest: give one under [benchmarks].")
     todo = [probe_run(settings, names, key, cfg, name) for name in chosen]
     read = partial(_read, settings=settings, encoder=encoder)
-    runs.ensure(settings.store, todo, read, device=settings.device, progress=progress)
+    ensure(settings.store, todo, read, device=settings.device, progress=progress)
     return settings.store.frame(todo)

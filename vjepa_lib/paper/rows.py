@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from vjepa_lib.errors import DataError
-from vjepa_lib.features import limited_rows
-from vjepa_lib.manifests import Manifest, read_manifest
+from vjepa_lib.evaluation.features import limited_rows
+from vjepa_lib.video.manifests import Manifest, read_manifest
 
 
 @lru_cache(maxsize=64)
@@ -32,7 +32,9 @@ def rows_of(path: Path, changed: int, split: str, limit: int) -> tuple[Manifest,
         rows = {s: np.flatnonzero((splits == s) & labelled) for s in ("train", split)}
         for name, found in rows.items():
             if not len(found):
-                raise DataError(f"{manifest.source} has no labelled rows of split {name}: rebuild it.")
+                raise DataError(
+                    f"{manifest.source} has no labelled rows of split {name}: rebuild it."
+                )
         if limit:
             rows["train"] = limited_rows(manifest.labels, rows["train"], limit)
         manifest = manifest.select(np.sort(np.concatenate(list(rows.values()))))

@@ -12,13 +12,13 @@ import torch
 from filelock import FileLock, Timeout
 
 from vjepa_lib import study
+from vjepa_lib.analysis.statistics import proportion_interval
+from vjepa_lib.audit.published import load_results
 from vjepa_lib.errors import CompanionError, RunStoreError
 from vjepa_lib.paper.config import Settings
 from vjepa_lib.paper.probing import ProbeRun, given_benchmarks, probe_run
 from vjepa_lib.paper.training import TrainingRun, training_run
-from vjepa_lib.published import load_results
-from vjepa_lib.runs import RunStore, config_hash
-from vjepa_lib.statistics import proportion_interval
+from vjepa_lib.study.store import RunStore, config_hash
 
 # The names that the published table gives to our probes.
 _PUBLISHED_PROBES = {"attentive_mean": "attentive_on_mean_token"}
@@ -87,7 +87,9 @@ def _state(store: RunStore, run: TrainingRun | ProbeRun) -> str:
     file = store.partial(run) / "checkpoint.pt"
     if file.exists():
         try:
-            step = torch.load(file, map_location="cpu", weights_only=True, mmap=True)["trainer"]["step"]
+            step = torch.load(file, map_location="cpu", weights_only=True, mmap=True)["trainer"][
+                "step"
+            ]
         except Exception:  # damaged in one of many ways; `train` says how to go on
             return "stopped, checkpoint damaged"
         return f"stopped at step {step} of {run.train.schedule.steps}"
@@ -104,7 +106,9 @@ def status(settings: Settings) -> pd.DataFrame:
     """
     out = []
     for row in plan(settings):
-        line: dict[str, object] = {k: getattr(row, k) for k in ("variant", "form", "regime", "seed")}
+        line: dict[str, object] = {
+            k: getattr(row, k) for k in ("variant", "form", "regime", "seed")
+        }
         try:
             run = planned_run(settings, row)
         except CompanionError as error:
@@ -152,7 +156,9 @@ def table(settings: Settings) -> pd.DataFrame:
         named.append(stored[here].assign(**{k: getattr(row, k) for k in keys}))
         unplanned &= ~here
     out = pd.concat([*named, stored[unplanned]], ignore_index=True)
-    published = published_rows().drop_duplicates(["variant", "regime", "seed", "benchmark", "probe"])
+    published = published_rows().drop_duplicates(
+        ["variant", "regime", "seed", "benchmark", "probe"]
+    )
     out = out.merge(published.assign(form="released"), how="left")
     out["difference"] = out["top1"] - out["published"]
     bounds = [proportion_interval(c, n) for c, n in zip(out["correct"], out["n_test"], strict=True)]

@@ -13,17 +13,16 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 
 from vjepa_lib import study
-from vjepa_lib.clip_reader import ClipSpec
-from vjepa_lib.distributed import World, check_device, start
 from vjepa_lib.errors import ConfigError, RunStoreError
+from vjepa_lib.model.vit import Encoder
 from vjepa_lib.paper.config import Regime, Settings
 from vjepa_lib.paper.rows import training_rows
-from vjepa_lib.pretrain import Pretrained, StreamedMixture, Trainer, TrainSetup, pretrain
-from vjepa_lib.runs import RunStore, config_hash
-from vjepa_lib.vit import Encoder
+from vjepa_lib.study.store import RunStore, config_hash
+from vjepa_lib.training.distributed import World, check_device, start
+from vjepa_lib.training.pretrain import Pretrained, StreamedMixture, Trainer, TrainSetup, pretrain
+from vjepa_lib.video.clip_reader import ClipSpec
 
 LOCK_PATIENCE = 60.0  # seconds; a killed process's lock is free at once, its workers' may take some
-
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,11 @@ class TrainingRun:
 
 
 def training_run(
-    settings: Settings, variant: str, form: str = "released", seed: int = 239, regime: str | None = None
+    settings: Settings,
+    variant: str,
+    form: str = "released",
+    seed: int = 239,
+    regime: str | None = None,
 ) -> TrainingRun:
     """The run of a variant; one that trains the same encoder as another is that other run.
 
@@ -69,7 +72,8 @@ def training_run(
     # The terms and masks are those of every profile; only sizes differ.
     sizes = {"hidden": settings.terms.head_hidden, "directions": settings.terms.sigreg_directions}
     terms = tuple(
-        replace(t, options=tuple((k, sizes.get(k, v)) for k, v in t.options)) for t in like.train.terms
+        replace(t, options=tuple((k, sizes.get(k, v)) for k, v in t.options))
+        for t in like.train.terms
     )
     untrained = like.kind == "random_init"
     setup = replace(
@@ -208,7 +212,7 @@ def _kept(done: Pretrained, folder: Path, processes: int) -> tuple[pd.DataFrame,
 def train_one(
     settings: Settings, run: TrainingRun, folder: Path, device: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`train` for `runs.ensure`, which locks and stores itself."""
+    """`train` for `store.ensure`, which locks and stores itself."""
     return _kept(_pretrained(replace(settings, device=device), run, folder, False), folder, 1)
 
 

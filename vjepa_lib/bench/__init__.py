@@ -1,0 +1,1 @@
+"""Speed, as ratios: what the package does fast against its plain form (`make bench`)."""

@@ -1,0 +1,499 @@
+"""Official weights in our networks: checkpoints of the `vjepa2` repository and of Hugging Face.
+
+Two layouts are read, from PyTorch files (tensors only, nothing is executed) or safetensors:
+
+- the repository's training checkpoints and downloads, a dictionary with the state of `encoder`,
+  `target_encoder` (or `ema_encoder`) and `predictor`, whose names start with `module.backbone.`;
+- `VJEPA2Model` of `transformers`, one flat state with `encoder.` and `predictor.` names.
+
+Shapes decide nearly everything, except how rotary positions pair channels: V-JEPA 2.1 turns both
+channels of a pair by one angle, V-JEPA 2 and Hugging Face's port of it do not. The loaders tell the
+two apart and refuse a network with the other setting, which would run and be wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor
+
+ENCODER_PARTS = ("target_encoder", "ema_encoder", "encoder")
+
+_WRAPPERS = re.compile(r"^(?:module\.|backbone\.|_orig_mod\.)+")
+
+# Part of a parameter's name -> what in the configuration decides whether it fits.
+_HINTS = {
+    "patch_embed_image": "image_patches",
+    "patch_embed": "patch, tubelet or width",
+    "modality": "modality_embedding or width",
+    "norms": "levels or width",
+    "embed": "the encoder's width, its levels, or the predictor's width",
+    "mask_tokens": "mask_groups or width",
+    "head_context": "predict_context, levels or out_dim",
+    "head": "levels or out_dim",
+    "blocks": "depth, width or mlp_ratio",
+    "norm": "width",
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was read.
+
+    Attributes
+    ----------
+    part : which network of the checkpoint it was.
+    version : 'V-JEPA 2', 'V-JEPA 2.1', or None where the file does not tell.
+    unused : weights of the checkpoint that this network has no place for and does not need, such as
+        the norms of other levels.
+    """
+
+    part: str
+    version: str | None
+    unused: tuple[str, ...]
+
+
+def read_checkpoint(path: str | Path) -> dict[str, dict[str, Tensor]]:
+    """Read a checkpoint into the repository's layout: name of a network -> its weights.
+
+    Parameters
+    ----------
+    path : a `.pt`, `.pth`, `.bin` or `.safetensors` file, or a Hugging Face model folder.
+
+    Returns
+    -------
+    {'target_encoder': {...}, 'predictor': {...}, ...}, names without wrappers; Hugging Face's names
+    are translated, and its only encoder is called 'encoder'.
+
+    Raises
+    ------
+    DataError : the file is missing, broken, or holds no such weights.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raw: Mapping = {}
+        for file in _folder_files(path):
+            raw = {**raw, **_read_file(file)}
+    else:
+        raw = _read_file(path)
+    return _parts(raw, str(path))
+
+
+def load_encoder(encoder: Encoder, source: str | Path | Mapping, part: str | None = None) -> Loaded:
+    """Fill an encoder with official weights.
+
+    Parameters
+    ----------
+    encoder : of the checkpoint's geometry; for V-JEPA 2, `EncoderConfig(..., **V_JEPA_2)` and
+        `levels=(depth,)`.
+    source : path of a checkpoint, or what `torch.load` or `state_dict()` gave.
+    part : 'target_encoder', 'ema_encoder' or 'encoder'; None takes the first of these present.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    DataError : the file is missing or broken, or lacks the part.
+    ConfigError : the weights do not fit the encoder.
+    """
+    parts, label = _open(source)
+    if part is None:
+        part = next((p for p in ENCODER_PARTS if p in parts), "encoder")
+    state = _pick(parts, part, label)
+    version = _version(state)
+    if version == "V-JEPA 2" and encoder.cfg.rope_reference is not None:
+        raise ConfigError(
+            f"{_capital(label)} is V-JEPA 2, which does not rescale positions: make the encoder with "
+            "EncoderConfig(..., levels=(depth,), **V_JEPA_2)."
+        )
+    weights = _encoder_weights(state, encoder)
+    harmless = ("pos_embed", "patch_embed_image.", "norms.unused.")
+    unused = _fill(encoder, weights, harmless, version, "encoder", label)
+    return Loaded(part, version, unused)
+
+
+def load_predictor(predictor: Predictor, source: str | Path | Mapping) -> Loaded:
+    """Fill a predictor with official weights.
+
+    Parameters
+    ----------
+    predictor : of the checkpoint's geometry; official ones have 8 or 10 mask tokens, and those of
+        V-JEPA 2 and Hugging Face need `predict_context=False`.
+    source : path of a checkpoint, or what `torch.load` or `state_dict()` gave.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    DataError : the file is missing or broken, or has no predictor.
+    ConfigError : the weights do not fit the predictor.
+    """
+    parts, label = _open(source)
+    state = _pick(parts, "predictor", label)
+    # A predictor's own names do not tell the version; its encoder's, in the same file, do.
+    known = [_version(parts[p]) for p in ENCODER_PARTS if p in parts]
+    version = known[0] if known else None
+    weights = _predictor_weights(state)
+    harmless = ("pos_embed", "head_context.")
+    unused = _fill(predictor, weights, harmless, version, "predictor", label)
+    return Loaded("predictor", version, unused)
+
+
+def open_encoder(
+    source: str | Path, size: int = 224, frames: int = 16, part: str | None = None
+) -> tuple[Encoder, Loaded]:
+    """An encoder of a checkpoint's own geometry, filled with its weights, frozen.
+
+    Parameters
+    ----------
+    source : path of a checkpoint: a file of the `vjepa2` repository, or a file or folder of
+        Hugging Face.
+    size, frames : pixels and frames of the clips it is to read; rotary positions take any.
+    part : as in `load_encoder`.
+
+    Raises
+    ------
+    DataError : the file is missing or broken.
+    ConfigError : the weights are of no geometry that is known here.
+    """
+    parts, label = _open(source)
+    if part is None:
+        part = next((p for p in ENCODER_PARTS if p in parts), "encoder")
+    cfg = _geometry(_pick(parts, part, label), _heads(Path(source)), size, frames, label)
+    encoder = Encoder(cfg)
+    loaded = load_encoder(encoder, {part: parts[part]}, part)
+    return encoder.requires_grad_(False).eval(), loaded
+
+
+# Attention heads do not show in the weights; these are the vjepa2 repository's own models.
+_OFFICIAL_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 22, 1664: 26}
+
+
+def _heads(source: Path) -> int | None:
+    """Attention heads that a Hugging Face folder's config.json gives."""
+    try:
+        config = json.loads(
+            ((source if source.is_dir() else source.parent) / "config.json").read_text()
+        )
+        return int(config["num_attention_heads"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _geometry(
+    state: Mapping[str, Tensor], heads: int | None, size: int, frames: int, label: str
+) -> EncoderConfig:
+    """The configuration that an encoder's weights have; `heads` None looks it up by width."""
+    kernel, mlp = state.get("patch_embed.proj.weight"), state.get("blocks.0.mlp.fc1.weight")
+    if kernel is None or mlp is None or kernel.ndim != 5:
+        raise ConfigError(
+            f"{_capital(label)} has no 3-D patch embedding and blocks, so its geometry is not known: "
+            "make an Encoder yourself and fill it with load_encoder."
+        )
+    width, _, tubelet, patch, _ = kernel.shape
+    heads = heads or _OFFICIAL_HEADS.get(width)
+    if heads is None:
+        raise ConfigError(
+            f"{_capital(label)} has width {width}, of which no official model is known: make an "
+            "Encoder with the right number of heads and fill it with load_encoder."
+        )
+    depth = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("blocks."))
+    norms = len({k.split(".")[1] for k in state if k.startswith("norms_block.")})
+    common = {
+        "height": size,
+        "width_px": size,
+        "frames": frames,
+        "patch": patch,
+        "tubelet": tubelet,
+        "width": width,
+        "depth": depth,
+        "heads": heads,
+        # Half a channel more: widths such as 48/11 of 1408 must come out whole again.
+        "mlp_ratio": (len(mlp) + 0.5) / width,
+    }
+    if not norms:
+        return EncoderConfig(**common, levels=(depth,), **V_JEPA_2)
+    return EncoderConfig(
+        **common,
+        levels=tuple(_levels(depth, norms)),
+        modality_embedding="video_mod_embed" in state,
+        image_patches="patch_embed_img.proj.weight" in state,
+    )
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def _folder_files(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, OSError) as error:
+            raise DataError(
+                f"{index} is not an index of shards ({error}): download it again."
+            ) from None
+        return [folder / name for name in names]
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if (folder / name).is_file():
+            return [folder / name]
+    raise DataError(
+        f"Folder {folder} has neither model.safetensors nor pytorch_model.bin: name the checkpoint "
+        "file itself, or a model folder of Hugging Face."
+    )
+
+
+def _read_file(path: Path) -> Mapping:
+    if not path.is_file():
+        raise DataError(f"Checkpoint {path} does not exist: download it or correct the path.")
+    try:
+        if path.suffix == ".safetensors":
+            try:
+                from safetensors.torch import load_file
+            except ImportError:
+                raise DataError(
+                    f"Reading {path} needs the package safetensors: pip install safetensors."
+                ) from None
+            return load_file(path)
+        try:
+            # Mapped: an official file is half optimiser state that nobody reads here.
+            raw = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # a file of the old, unmappable format
+            raw = torch.load(path, map_location="cpu", weights_only=True)
+    except DataError:
+        raise
+    except pickle.UnpicklingError:
+        # PyTorch's own text advises to run what the file contains; this does not.
+        raise DataError(
+            f"Checkpoint {path} is broken or holds more than tensors and plain values: download it "
+            "again, or save only its state dictionaries."
+        ) from None
+    except Exception as error:  # safetensors and zip raise types of their own
+        raise DataError(
+            f"Checkpoint {path} cannot be read ({type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): download it again."
+        ) from None
+    if not isinstance(raw, Mapping):
+        raise DataError(
+            f"Checkpoint {path} holds a {type(raw).__name__}, not a dictionary of weights: name a "
+            "checkpoint of the vjepa2 repository or of Hugging Face."
+        )
+    return raw
+
+
+def _open(source: str | Path | Mapping) -> tuple[dict[str, dict[str, Tensor]], str]:
+    if isinstance(source, Mapping):
+        return _parts(source, "the given checkpoint"), "the given checkpoint"
+    return read_checkpoint(source), str(source)
+
+
+# --- layouts ----------------------------------------------------------------------------------
+
+
+def _parts(raw: Mapping, label: str) -> dict[str, dict[str, Tensor]]:
+    """Networks in any of the layouts, under the repository's names."""
+    nested = {
+        name: {_WRAPPERS.sub("", k): v for k, v in raw[name].items() if isinstance(v, Tensor)}
+        for name in (*ENCODER_PARTS, "predictor")
+        if isinstance(raw.get(name), Mapping)
+    }
+    if nested:
+        return nested
+    flat = {_WRAPPERS.sub("", k): v for k, v in raw.items() if isinstance(v, Tensor)}
+    # Classifiers of Hugging Face hold the model under this name, beside their head.
+    inner = {k[len("vjepa2.") :]: v for k, v in flat.items() if k.startswith("vjepa2.")}
+    flat = inner or flat
+    if any(".layer.0.attention." in k for k in flat):
+        return _from_hugging_face(flat, label)
+    if any(k.startswith("predictor_blocks.") for k in flat):
+        return {"predictor": flat}
+    if any(k.startswith("blocks.") for k in flat):
+        return {"encoder": flat}
+    known = ", ".join(sorted(map(str, raw))[:6]) or "nothing"
+    raise DataError(
+        f"{_capital(label)} holds no V-JEPA weights (it has {known}): name a checkpoint of the "
+        "vjepa2 repository or of Hugging Face's VJEPA2Model."
+    )
+
+
+_HF_NAMES = (
+    (r"^embeddings\.patch_embeddings\.", "patch_embed."),
+    (r"^embeddings\.predictor_embeddings\.", "predictor_embed."),
+    (r"^embeddings\.mask_tokens$", "mask_tokens"),
+    (r"^layer\.", "blocks."),
+    (r"\.attention\.", ".attn."),
+    (r"^layernorm\.", "norm."),
+)
+
+
+def _from_hugging_face(flat: dict[str, Tensor], label: str) -> dict[str, dict[str, Tensor]]:
+    """Translate names, and join the three projections of a block into one."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, value in flat.items():
+        part, _, rest = name.partition(".")
+        for pattern, new in _HF_NAMES:
+            rest = re.sub(pattern, new, rest)
+        parts.setdefault(part, {})[rest] = value
+    for state in parts.values():
+        for name in [k for k in state if ".attn.query." in k]:
+            keys = [name.replace(".query.", f".{k}.") for k in ("query", "key", "value")]
+            missing = [k for k in keys if k not in state]
+            if missing:
+                raise DataError(
+                    f"{_capital(label)} has {name} but not {missing[0]}: download it again."
+                )
+            state[name.replace(".query.", ".qkv.")] = torch.cat([state.pop(k) for k in keys])
+    return {name: state for name, state in parts.items() if name in ("encoder", "predictor")}
+
+
+def _version(state: Mapping[str, Tensor]) -> str | None:
+    """2.1 has a norm for every level; 2 has one at the end."""
+    if any(k.startswith("norms_block.") for k in state):
+        return "V-JEPA 2.1"
+    return "V-JEPA 2" if "norm.weight" in state else None
+
+
+def _levels(depth: int, count: int) -> list[int]:
+    """Blocks after which 2.1 has its `count` norms: even quarters, but for ViT-G's third."""
+    if (depth, count) == (48, 4):
+        return [12, 24, 38, 48]
+    return [depth * (i + 1) // count for i in range(count)]
+
+
+_BLOCK_NAMES = (
+    (r"^predictor_blocks\.", "blocks."),
+    (r"^(blocks\.\d+)\.(?:attn|mlp)\.", r"\1."),
+    (r"^video_mod_embed$", "modality.video"),
+    (r"^img_mod_embed$", "modality.image"),
+)
+
+
+def _common(state: Mapping[str, Tensor], names: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
+    out = {}
+    for name, value in state.items():
+        for pattern, new in (*names, *_BLOCK_NAMES):
+            name = re.sub(pattern, new, name)
+        if name.startswith("modality."):
+            value = value.flatten()  # [1, 1, D] -> [D]
+        out[name] = value
+    return out
+
+
+def _encoder_weights(state: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
+    """Names and shapes of our `Encoder`; norms of levels it has not become `norms.unused.`."""
+    weights = _common(
+        state,
+        (
+            (r"^patch_embed\.proj\.", "patch_embed."),
+            (r"^patch_embed_img\.proj\.", "patch_embed_image."),
+        ),
+    )
+    for name in ("patch_embed.weight", "patch_embed_image.weight"):
+        if name in weights:
+            weights[name] = weights[name].flatten(1)  # Conv3d kernel [D, 3, t, p, p] -> [D, 3tpp]
+    ours = list(encoder.cfg.levels)
+    count = len({k.split(".")[1] for k in weights if k.startswith("norms_block.")})
+    levels = _levels(encoder.cfg.depth, count) if count else []
+    for name in [k for k in weights if k.startswith(("norms_block.", "norm."))]:
+        first, *rest, kind = name.split(".")
+        level = levels[int(rest[0])] if first == "norms_block" else encoder.cfg.depth
+        place = ours.index(level) if level in ours else f"unused.{level}"
+        weights[f"norms.{place}.{kind}"] = weights.pop(name)
+    return weights
+
+
+def _predictor_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names and shapes of our `Predictor`."""
+    weights = _common(
+        state,
+        (
+            (r"^predictor_embed\.", "embed."),
+            (r"^(?:predictor_)?proj_context\.", "head_context."),
+            (r"^(?:predictor_)?proj\.", "head."),
+            (r"^predictor_norm\.", "norm."),
+            (r"^predictor_pos_embed$", "pos_embed"),
+        ),
+    )
+    numbered = [k for k in weights if k.startswith("mask_tokens.")]
+    if numbered:
+        numbered.sort(key=lambda k: int(k.split(".")[1]))
+        weights["mask_tokens"] = torch.stack([weights.pop(k).flatten() for k in numbered])
+    elif "mask_tokens" in weights:
+        weights["mask_tokens"] = weights["mask_tokens"].flatten(0, 2)  # [G, 1, 1, d] -> [G, d]
+    return weights
+
+
+# --- filling ----------------------------------------------------------------------------------
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:] if text.startswith("the ") else text
+
+
+def _hint(name: str) -> str:
+    first = name.split(".")[0]
+    return _HINTS.get(first, "its configuration")
+
+
+def _pick(parts: Mapping[str, dict[str, Tensor]], part: str, label: str) -> dict[str, Tensor]:
+    if part not in parts:
+        raise DataError(f"{_capital(label)} has no {part!r}; it has: {', '.join(sorted(parts))}.")
+    return parts[part]
+
+
+def _fill(
+    network: Encoder | Predictor,
+    weights: dict[str, Tensor],
+    harmless: tuple[str, ...],
+    version: str | None,
+    kind: str,
+    label: str,
+) -> tuple[str, ...]:
+    """Copy weights into a network after checking all of them; returns the names left over."""
+    if version is not None and network.rotary.paired != (version == "V-JEPA 2.1"):
+        how = (
+            "EncoderConfig's own rotary settings"
+            if version == "V-JEPA 2.1"
+            else "EncoderConfig(..., levels=(depth,), **V_JEPA_2)"
+        )
+        raise ConfigError(
+            f"{_capital(label)} is {version}, but this {kind} turns its rotary pairs the other way: "
+            f"make it with {how}."
+        )
+    own: dict[str, nn.Parameter] = dict(network.named_parameters())
+    missing = [k for k in own if k not in weights]
+    if missing:
+        raise ConfigError(
+            f"{_capital(label)} lacks {len(missing)} of the {len(own)} weights of this {kind}, first "
+            f"{missing[0]}: change {_hint(missing[0])} in the {kind}'s configuration."
+        )
+    left = [k for k in weights if k not in own]
+    unexpected = [k for k in left if not k.startswith(harmless)]
+    if unexpected:
+        raise ConfigError(
+            f"{_capital(label)} has {len(unexpected)} weights that this {kind} has no place for, "
+            f"first {unexpected[0]}: change {_hint(unexpected[0])} in the {kind}'s configuration."
+        )
+    for name, parameter in own.items():
+        if weights[name].shape != parameter.shape:
+            raise ConfigError(
+                f"{name} is {list(weights[name].shape)} in {label} but {list(parameter.shape)} in "
+                f"this {kind}: change {_hint(name)} in the {kind}'s configuration."
+            )
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(weights[name])
+    return tuple(sorted(left))

@@ -1,0 +1,19 @@
+"""What readers see: the look of variants, plots, tables, the gallery of a notebook, the report page.
+
+`look` gives every variant its colour, marker and name; `plots` draws; `gallery` keeps a figure
+with the data behind it; `notebook` opens a notebook and `sections` holds what several share.
+"""
+
+import lazy_loader
+
+# Loaded on first use: notebooks on published numbers alone need no torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["look", "plots", "report", "sections"],
+    submod_attrs={
+        "gallery": ["Gallery", "read_index", "write_index"],
+        "look": ["colour", "label", "style"],
+        "notebook": ["Session", "setup"],
+        "tables": ["format_table"],
+    },
+)

@@ -1,0 +1,215 @@
+"""Where figures and tables are kept: files, the data behind them, and where they came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.provenance import commit
+from vjepa_lib.show.look import style
+from vjepa_lib.show.tables import _flat, format_table
+
+DPI = 200
+INDEX = "index.json"
+RECORDED = "data_manifests/recorded"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, delete=False, encoding="utf-8", newline="\n"
+        ) as file:
+            file.write(text)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}): choose another OUT folder or free space."
+        ) from None
+
+
+def read_index(out: str | Path) -> list[dict]:
+    """Every artefact of a folder, by name; gathered from the JSON files beside the artefacts.
+
+    So notebooks that run side by side cannot lose each other's entries.
+
+    Returns
+    -------
+    list of dicts: name, kind ('figure' or 'table'), caption, notebook, profile, runs, commit,
+    sources, shown, files.
+
+    Raises
+    ------
+    DataError : a JSON file there is broken.
+    """
+    found = []
+    for path in sorted(Path(out).glob("*.json")):
+        if path.name == INDEX:
+            continue
+        try:
+            entry = json.loads(path.read_text(encoding="utf-8"))
+            complete = all((path.parent / f).exists() for f in entry["files"])
+        except (ValueError, TypeError, KeyError):
+            raise DataError(f"{path} is not the description of an artefact: delete it.") from None
+        if complete:  # else its files were cleaned away
+            found.append(entry)
+    return found
+
+
+def write_index(out: str | Path) -> Path:
+    """Write `index.json`: the list of `read_index`."""
+    path = Path(out) / INDEX
+    _write(path, json.dumps(read_index(out), indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def _show(text: str, png: bytes | None = None, width: int | None = None, alt: str = "") -> None:
+    """Show a picture and Markdown if a notebook is running, else do nothing."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import Image, Markdown, display
+    except ImportError:  # the library itself does not need IPython
+        return
+    if get_ipython() is not None:
+        display(*([Image(png, width=width, alt=alt)] if png else []), Markdown(text))
+
+
+def _shown(data: pd.DataFrame) -> list[str]:
+    """Which runs some data come from, by their column `source`: ['mini, live', 'small, recorded']."""
+    values = dict.fromkeys(map(str, data["source"])) if "source" in data else {}
+    return [v for v in values if v.endswith((", live", ", recorded"))]
+
+
+def _legend(caption: str, shown: Sequence[str]) -> str:
+    return f"*{caption}*" + (f" **Runs: {'; '.join(shown)}.**" if shown else "")
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Where one notebook keeps its figures and tables.
+
+    Attributes
+    ----------
+    out : folder, made if missing.
+    notebook : name without suffix, e.g. '01_published_results'; what stands before its first
+        underscore becomes the first part of every file name.
+    profile : profile of the runs shown, if any.
+    commit : None for that of this checkout.
+    """
+
+    out: str | Path
+    notebook: str
+    profile: str = ""
+    commit: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.out)
+
+    def _path(self, name: str) -> Path:
+        if not re.fullmatch(r"[a-z0-9_]+", name):
+            raise ConfigError(
+                f"Artefact name {name!r}: use small letters, digits and underscores only."
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"The folder {self.folder} cannot be made ({error.strerror}): choose another."
+            ) from None
+        return self.folder / f"{self.notebook.split('_')[0]}_{name}"
+
+    def _describe(
+        self,
+        path: Path,
+        kind: str,
+        caption: str,
+        runs: Iterable[str],
+        sources: Sequence[str],
+        shown: Sequence[str],
+        suffixes: Sequence[str],
+    ) -> None:
+        entry = {
+            "name": path.name,
+            "kind": kind,
+            "caption": caption,
+            "notebook": self.notebook,
+            "profile": self.profile,
+            "shown": list(shown),
+            "runs": sorted(set(runs)),
+            "sources": [*sources, *(RECORDED for v in shown if v.endswith("recorded"))],
+            "commit": self.commit or commit(),
+            "files": [path.name + s for s in suffixes],
+        }
+        _write(path.with_name(path.name + ".json"), json.dumps(entry, indent=1) + "\n")
+        write_index(self.folder)
+
+    def figure(
+        self,
+        fig: Figure,
+        name: str,
+        data: pd.DataFrame,
+        caption: str,
+        runs: Iterable[str] = (),
+        sources: Sequence[str] = (),
+    ) -> None:
+        """Save a figure as PNG and SVG, the data behind it as CSV, and show it in a notebook.
+
+        Parameters
+        ----------
+        data : the numbers drawn, one row a mark.
+        caption : what is seen, one or two sentences.
+        runs : identifiers of the runs the data come from.
+        sources : other sources, e.g. 'arXiv 2605.17165'.
+
+        Data with a column `source` ('mini, live', 'small, recorded') are marked by it.
+        """
+        path = self._path(name)
+        with style():  # some settings are read only when drawing
+            svg, png = (path.with_name(path.name + s) for s in (".svg", ".png"))
+            fig.savefig(svg, metadata={"Date": None, "Creator": None})
+            fig.savefig(png, dpi=DPI, metadata={"Software": None})
+        _write(
+            path.with_name(path.name + ".csv"),
+            _flat(data).to_csv(index=False, float_format="%.8g", lineterminator="\n"),
+        )
+        suffixes = (".png", ".svg", ".csv")
+        self._describe(path, "figure", caption, runs, sources, _shown(data), suffixes)
+        width = int(fig.get_size_inches()[0] * 110)
+        _show(_legend(caption, _shown(data)), png.read_bytes(), width, caption)
+
+    def table(
+        self,
+        table: pd.DataFrame,
+        name: str,
+        caption: str,
+        runs: Iterable[str] = (),
+        sources: Sequence[str] = (),
+        digits: int | Mapping[str, int] = 2,
+    ) -> None:
+        """Save a table as CSV (full precision), Markdown and LaTeX, and show it in a notebook.
+
+        Parameters are those of `figure`; `digits` is that of `format_table`.
+        """
+        path = self._path(name)
+        markdown = format_table(table, digits)
+        texts = {
+            ".csv": _flat(table).to_csv(index=False, float_format="%.8g", lineterminator="\n"),
+            ".md": markdown + "\n",
+            ".tex": format_table(table, digits, "latex") + "\n",
+        }
+        for suffix, text in texts.items():
+            _write(path.with_name(path.name + suffix), text)
+        self._describe(path, "table", caption, runs, sources, _shown(table), list(texts))
+        _show(f"{markdown}\n\n{_legend(caption, _shown(table))}")

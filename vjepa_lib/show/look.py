@@ -1,0 +1,175 @@
+"""How variants look in every figure: colour, marker, line, label; and the style of a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
+
+from vjepa_lib.study.variants import VARIANTS
+
+COLUMN, PAGE = 3.4, 7.0  # inches: one column and the full width of a two-column page
+
+# Dark to light within a colour-blind safe set (Paul Tol's 'muted' with two additions); a marker
+# always goes with the colour, so that nothing rests on hue alone.
+FAMILIES: dict[str, str] = {
+    "baseline": "#222222",
+    "fwm": "#332288",
+    "ld": "#117733",
+    "hw": "#DDAA33",
+    "masking": "#66BBDD",
+    "temporal": "#44AA99",
+    "contrast": "#AA4499",
+    "action": "#CC6677",
+    "kinematic": "#8C8C1E",
+    "dynamics": "#882255",
+    "combination": "#F2692E",
+    "untrained": "#AAAAAA",
+    "other": "#777777",
+}
+FAMILY_LABELS = {
+    "baseline": "V-JEPA baseline",
+    "fwm": "factorized world model",
+    "ld": "latent dynamics",
+    "hw": "hard-region weighting",
+    "masking": "masking",
+    "temporal": "delta, spectral",
+    "contrast": "contrastive",
+    "action": "action-conditioned",
+    "kinematic": "kinematic (EMA off)",
+    "dynamics": "physics, SIGReg",
+    "combination": "combination",
+    "untrained": "untrained",
+    "other": "other",
+}
+MARKERS = "osD^vP<>XpH*"
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+_SPECIAL = {
+    "random_init": "untrained",
+    "no_ema": "kinematic",
+    "supervised": "other",
+    "single_frame": "other",
+    "baseline_seed42": "baseline",
+}
+_ACRONYMS = ("fwm", "hw", "ld", "ac", "fac", "amg", "ltc", "iic", "vclr", "ema", "jepa", "ucf")
+_WORDS = {w: w.upper() for w in _ACRONYMS}
+_WORDS |= {"sigreg": "SIGReg", "velgate": "VelGate", "accel": "acceleration", "huber": "Huber"}
+_LABELS = {
+    "baseline_seed42": "Baseline (seed 42)",
+    "random_init": "Random init",
+    "kinematic_0_1": "Kinematic 0.1",
+    "no_ema": "EMA off only",
+    "hw1": "HW (weight 1)",
+    "ac_hw": "AC+HW",
+    "sigreg_no_ema": "SIGReg, no EMA",
+    "imagenet100": "ImageNet-100",
+    "ssv2": "SSv2",
+    "diving48": "Diving-48",
+    "ucf101": "UCF-101",
+    "ucf101_subset": "UCF-101 subset",
+    "synthetic_motion": "synthetic motion",
+    "hacs": "HACS",
+    "kinetics400": "Kinetics-400",
+    "fine_motion": "fine motion",
+    "shift_kinetics": "shift\n(Kinetics)",
+    "shift_hacs": "shift\n(HACS)",
+}
+_DESCRIBED = " (described)"  # ends the name of a variant trained in its described form
+
+
+def family(variant: str) -> str:
+    """The idea a variant belongs to: its `family` in the study, else by name, else 'other'."""
+    variant = variant.removesuffix(_DESCRIBED)
+    if variant in VARIANTS:
+        return VARIANTS[variant].family
+    if variant in _SPECIAL:
+        return _SPECIAL[variant]
+    return "combination" if "+" in variant else "other"
+
+
+@cache
+def _members(name: str) -> tuple[str, ...]:
+    special = [v for v, f in _SPECIAL.items() if f == name and v not in VARIANTS]
+    return (*(v for v, row in VARIANTS.items() if row.family == name), *special)
+
+
+def _position(variant: str) -> int:
+    variant, members = variant.removesuffix(_DESCRIBED), _members(family(variant))
+    # A name from outside the study gets a place that depends on nothing but the name.
+    return members.index(variant) if variant in members else len(members) + sum(variant.encode())
+
+
+def colour(variant: str) -> str:
+    """Hex colour of a variant: the hue of its family, lighter from member to member."""
+    base = np.array(to_rgb(FAMILIES[family(variant)]))
+    pale = 0.15 * (_position(variant) % 4)
+    return to_hex(base + (1 - base) * pale)
+
+
+def ink(variant: str) -> str:
+    """Colour of text about a variant: that of its family, dark enough to read on white."""
+    base = np.array(to_rgb(FAMILIES[family(variant)]))
+    light = base @ (0.299, 0.587, 0.114)
+    return to_hex(base * min(1.0, 0.38 / max(light, 1e-6)))
+
+
+def marker(variant: str) -> str:
+    """Marker of a variant, different for the members of a family."""
+    return MARKERS[_position(variant) % len(MARKERS)]
+
+
+def line(variant: str) -> str | tuple:
+    """Line style of a variant, different for the first members of a family and for its forms."""
+    return LINES[(_position(variant) + variant.endswith(_DESCRIBED)) % len(LINES)]
+
+
+def label(name: str) -> str:
+    """How a variant or benchmark is written: 'fwm_hw_ld' -> 'FWM-HW-LD'."""
+    if name.endswith(_DESCRIBED):
+        return label(name.removesuffix(_DESCRIBED)) + _DESCRIBED
+    if name in _LABELS:
+        return _LABELS[name]
+    if ", " in name:  # a variant and what it was trained on
+        return ", ".join([label(name.split(", ")[0]), *name.split(", ")[1:]])
+    if "+" in name:
+        return " + ".join(label(part) for part in name.split("+"))
+    words = name.split("_")
+    if all(w in _WORDS for w in words):
+        return "-".join(_WORDS[w] for w in words)
+    text = " ".join(_WORDS.get(w, w) for w in words)
+    return text[:1].upper() + text[1:] if name in VARIANTS else text
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Settings of every figure: 8-point text, thin lines, light grid, the same SVG each time."""
+    with mpl.rc_context(
+        {
+            "font.family": "DejaVu Sans",
+            "font.size": 8,
+            "axes.titlesize": 8,
+            "axes.labelsize": 8,
+            "xtick.labelsize": 7,
+            "ytick.labelsize": 7,
+            "legend.fontsize": 7,
+            "legend.frameon": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.linewidth": 0.6,
+            "axes.grid": False,
+            "grid.color": "#dddddd",
+            "grid.linewidth": 0.5,
+            "lines.linewidth": 1.1,
+            "lines.markersize": 4,
+            "xtick.major.width": 0.6,
+            "ytick.major.width": 0.6,
+            "figure.constrained_layout.use": True,
+            "svg.hashsalt": "vjepa",
+            "svg.fonttype": "path",
+        }
+    ):
+        yield

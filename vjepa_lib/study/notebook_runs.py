@@ -1,0 +1,82 @@
+"""What each notebook asks for: (variant, form) pairs, or triples with a regime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vjepa_lib.datasets.synthetic import REGIMES
+from vjepa_lib.study.configs import RunConfig, canonical, differs, resolve
+from vjepa_lib.study.profiles import get_profile
+from vjepa_lib.study.variants import (
+    CONTRASTS,
+    FACTORIAL,
+    FACTORIZED,
+    FORMS,
+    HALVES,
+    REFERENCES,
+    VARIANTS,
+    combined,
+)
+
+
+# What each notebook asks for: (variant, form) pairs, or triples with a regime, once per seed.
+def _forms(*names: str) -> tuple[tuple[str, str], ...]:
+    """Every form of some variants."""
+    return tuple((v, f) for v in names for f in (FORMS if differs(v) else FORMS[:1]))
+
+
+_KINEMATIC = tuple(n for n, v in VARIANTS.items() if v.family == "kinematic")
+# All that has a published row.
+_OURS = ("fwm_hw", "hw1", "no_ema", "iic", "vclr")
+_PUBLISHED = tuple(n for n in VARIANTS if n not in _OURS and "+" not in n)
+_COMBINATION = tuple(
+    (v if c == "none" else combined(v, c), f) for v, f in FACTORIZED for c in ("none", *CONTRASTS)
+)
+_ON_HALVES = tuple((combined("fwm_hw_ld", c, h), "described") for c in CONTRASTS for h in HALVES)
+# Every encoder of the transfer matrix, by what it was pretrained on.
+TRANSFER = (
+    ("baseline", "released"),
+    ("vclr", "released"),
+    ("fwm_hw_ld", "described"),
+    ("fwm_hw_ld+vclr", "described"),
+)
+_TRANSFERS = tuple((v, f, r) for v, f in TRANSFER for r in REGIMES)
+_RANDOM = ("random_init", "released")
+NOTEBOOK_RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "02": _forms(*_PUBLISHED),
+    "03": tuple((v, "released") for v in (*REFERENCES, "baseline")),
+    "04": (_RANDOM, *_forms("baseline", "ucf_baseline", "no_ema")),
+    "05": (_RANDOM, *_forms("baseline", "hw", "hw1", "ac_hw", "combo")),
+    "06": (_RANDOM, *_forms("baseline", "ld", "hw_ld", "fwm_ld")),
+    "07": (_RANDOM, *_forms(*FACTORIAL.values())),
+    "08": (
+        _RANDOM,
+        *_forms("baseline", "motion_guided", "amg"),
+        *_forms("ucf_baseline", "ucf_motion_guided", "future_predictive", "motion_future"),
+    ),
+    "09": (_RANDOM, *_forms("baseline", "ac", "ac_hw", "fac")),
+    "10": (_RANDOM, *_forms("baseline", "delta", "combo", "spectral", "ltc")),
+    "11": (
+        _RANDOM,
+        *_forms("ucf_baseline", *_KINEMATIC, "velgate", "hamiltonian", "sigreg", "sigreg_no_ema"),
+    ),
+    "12": (_RANDOM, *_forms("baseline", *CONTRASTS)),
+    "13": (_RANDOM, *_COMBINATION, *_ON_HALVES, *_TRANSFERS),
+    "14": (_RANDOM, *_COMBINATION, *_TRANSFERS),
+}
+
+
+def runs_for(
+    notebooks: Iterable[str], profile: str, seeds: Sequence[int] | None = None
+) -> list[RunConfig]:
+    """Runs to train for the given notebooks (by number); all first seeds before all second ones."""
+    seeds = tuple(seeds) if seeds else get_profile(profile).seeds
+    asked = dict.fromkeys(p for n in notebooks for p in NOTEBOOK_RUNS.get(n, ()))
+    found = [
+        canonical(resolve(v, f, profile, s, *regime))
+        for s in seeds
+        for v, f, *regime in asked
+        # One seed of a supervised reference is enough: it only shows what a benchmark takes.
+        if s == seeds[0] or v not in REFERENCES[1:]
+    ]
+    return list(dict.fromkeys(found))

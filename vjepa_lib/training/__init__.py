@@ -1,0 +1,23 @@
+"""Pretraining: schedules, sources of clips, one step, the loop, going on after a stop.
+
+`pretrain` is the loop and what it leaves; `distributed` lets several processes train as one;
+`collapse` measures whether a latent still says anything.
+"""
+
+from vjepa_lib.training.collapse import collapse_measures, rank_me
+from vjepa_lib.training.pretrain import Pretrained, Trainer, TrainSetup, pretrain
+from vjepa_lib.training.schedules import Schedule
+from vjepa_lib.training.sources import ClipMixture, ClipSource, StreamedMixture
+
+__all__ = [
+    "ClipMixture",
+    "ClipSource",
+    "Pretrained",
+    "Schedule",
+    "StreamedMixture",
+    "TrainSetup",
+    "Trainer",
+    "collapse_measures",
+    "pretrain",
+    "rank_me",
+]

@@ -1,0 +1,548 @@
+"""Sets of clips: decoded once and kept as one array, or streamed from disk while training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset, Sampler
+from tqdm.auto import tqdm
+
+from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.video.augment import Augmentation, augment, normalise, pair, random_boxes
+from vjepa_lib.video.clip_reader import ClipSpec, Job, decode_job, read_clip, read_raw, worker_count
+from vjepa_lib.video.decode import default_backend, is_image
+from vjepa_lib.video.manifests import Manifest, read_manifest
+
+_CACHE_FORMAT = 1  # raise when the arrays in old caches would no longer be right
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A clip that could not be read: its row in the manifest, its path, and why."""
+
+    row: int
+    path: str
+    reason: str
+
+
+@dataclass
+class ClipSet:
+    """Decoded clips with their labels and factors.
+
+    Attributes
+    ----------
+    frames : Tensor, uint8, [n, F, H, W, 3]
+        RGB, channels last; mapped from the cache file where there is one.
+    labels : Tensor, int64, [n]
+    label_names : tuple of str
+        Name of each class; position = label.
+    manifest : DataFrame
+        The manifest's rows, aligned with `frames`.
+    skipped : tuple of Skipped
+        Clips of the manifest that are not here, and why.
+    short : tuple of (str, int)
+        Videos with fewer frames than asked for (path, frames), whose last frame is held.
+    """
+
+    frames: Tensor
+    labels: Tensor
+    label_names: tuple[str, ...]
+    manifest: pd.DataFrame
+    skipped: tuple[Skipped, ...] = ()
+    short: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        n, f, h, w, _ = self.frames.shape
+        return (
+            f"ClipSet({n} clips of {f} x {h} x {w}, {len(self.label_names)} classes,"
+            f" {len(self.skipped)} skipped)"
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.label_names)
+
+    def batch(
+        self,
+        index: Tensor | np.ndarray | Sequence[int] | slice,
+        device: str | torch.device = "cpu",
+        *,
+        augmentation: Augmentation | None = None,
+        generator: torch.Generator | None = None,
+        size: int | tuple[int, int] | None = None,
+        frames: int | None = None,
+        normalised: bool = True,
+    ) -> Tensor:
+        """Clips ready for the encoder.
+
+        Parameters
+        ----------
+        index : Tensor, ndarray, sequence of int, or slice
+            Which clips, in which order.
+        device : str or torch.device
+            Bytes travel there; conversion to float happens there.
+        augmentation : Augmentation or None
+            Random resized crop and flip, drawn from `generator`.
+        generator : torch.Generator or None
+            Source of the crops and of a window's start; on the CPU.
+        size : int, (int, int) or None
+            Output size of the random crop; None keeps the stored size.
+        frames : int or None
+            Consecutive frames to take: at a random start with a generator, else from the middle.
+        normalised : bool
+            Subtract the mean and divide by the deviation; otherwise values are 0-255.
+
+        Returns
+        -------
+        Tensor, float32, [B, 3, F, H, W]
+        """
+        if isinstance(index, np.ndarray):
+            index = torch.from_numpy(index)
+        elif not isinstance(index, (slice, Tensor)):
+            index = torch.as_tensor(index, dtype=torch.long)
+        if isinstance(index, Tensor):
+            index = index.to(self.frames.device)
+        clips = self.frames[index].to(device)  # [B, F, H, W, 3]
+        clips = clips.permute(0, 4, 1, 2, 3).contiguous()  # [B, 3, F, H, W], still bytes
+        if frames is not None and frames != clips.shape[2]:
+            clips = _random_window(clips, frames, generator)
+        if augmentation is not None:
+            if generator is None:
+                raise ConfigError("Augmentation draws at random; give batch() a generator.")
+            clips = augment(clips, augmentation, generator, size)
+        elif size is not None and pair(size) != tuple(clips.shape[-2:]):
+            raise ConfigError("A size other than the stored one needs an augmentation.")
+        return normalise(clips) if normalised else clips.float()
+
+    def subset(self, index: Tensor | np.ndarray | Sequence[int]) -> ClipSet:
+        """The clips given by number or boolean mask, in that order (bytes are copied)."""
+        rows = np.asarray(index)
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        chosen = torch.from_numpy(rows.astype(np.int64))
+        table = self.manifest.iloc[rows].reset_index(drop=True)
+        return replace(self, frames=self.frames[chosen], labels=self.labels[chosen], manifest=table)
+
+    def split(self, name: str) -> ClipSet:
+        """The clips of one split; an error naming the known ones if there are none."""
+        chosen = (self.manifest["split"] == name).to_numpy()
+        if not chosen.any():
+            known = ", ".join(sorted(self.manifest["split"].unique()))
+            raise DataError(f"No clip is in split {name!r}; this set has {known}.")
+        return self.subset(chosen)
+
+    def factor(self, name: str) -> Tensor:
+        """A column of the manifest: numbers as they are, text as codes in sorted order, [n]."""
+        if name not in self.manifest:
+            known = ", ".join(self.manifest.columns)
+            raise ConfigError(f"Unknown factor {name!r}; this set has {known}.")
+        column = self.manifest[name]
+        if pd.api.types.is_integer_dtype(column) or pd.api.types.is_bool_dtype(column):
+            return torch.from_numpy(column.to_numpy(np.int64).copy())
+        if pd.api.types.is_float_dtype(column):
+            return torch.from_numpy(column.to_numpy(np.float32).copy())
+        codes = np.unique(column.astype(str).to_numpy(dtype=object), return_inverse=True)[1]
+        return torch.from_numpy(codes.astype(np.int64))
+
+    def to(self, device: str | torch.device) -> ClipSet:
+        """The same set with its bytes and labels on a device."""
+        return replace(self, frames=self.frames.to(device), labels=self.labels.to(device))
+
+
+def _random_window(clips: Tensor, frames: int, generator: torch.Generator | None) -> Tensor:
+    """`frames` consecutive frames of [B, C, F, H, W], one start a clip."""
+    batch, channels, total, height, width = clips.shape
+    if not 1 <= frames <= total:
+        raise ConfigError(f"The clips have {total} frames, so {frames} cannot be taken.")
+    if generator is None:
+        start = (total - frames) // 2
+        return clips[:, :, start : start + frames]
+    starts = torch.randint(total - frames + 1, (batch,), generator=generator)
+    index = (starts[:, None] + torch.arange(frames)).to(clips.device)  # [B, frames]
+    index = index[:, None, :, None, None].expand(-1, channels, -1, height, width)
+    return clips.gather(2, index)
+
+
+def _jobs(manifest: Manifest, size: int) -> list[Job]:
+    table = manifest.table
+    none: list[None] = [None] * len(table)
+    starts = table["start"].tolist() if "start" in table else none
+    ends = table["end"].tolist() if "end" in table else none
+    counts = none
+    if "frame_count" in table:
+        counts = [None if pd.isna(count) else int(count) for count in table["frame_count"]]
+    paths = [os.fspath(path) for path in manifest.paths]
+    return [
+        Job(
+            tuple(range(low, min(low + size, len(table)))),
+            tuple(paths[low : low + size]),
+            tuple(starts[low : low + size]),
+            tuple(ends[low : low + size]),
+            tuple(counts[low : low + size]),
+        )
+        for low in range(0, len(table), size)
+    ]
+
+
+def _decode_all(
+    manifest: Manifest, spec: ClipSpec, folder: Path, workers: int | None, progress: bool
+) -> None:
+    """Fill `folder` with frames.npy and meta.json."""
+    count = len(manifest)
+    target = folder / "frames.npy"
+    shape = (count, spec.frames, *spec.size, 3)
+    np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape).flush()
+    processes = worker_count(workers, count)
+    chunk = max(1, min(64, math.ceil(count / (processes * 4))))
+    jobs = _jobs(manifest, chunk)
+    call = delayed(decode_job)
+    tasks = (call(job, spec, os.fspath(target)) for job in jobs)
+    results = Parallel(n_jobs=processes, return_as="generator_unordered")(tasks)
+    outcome: list[tuple[int, int, str | None]] = []
+    with tqdm(total=count, desc="decoding clips", unit="clip", disable=not progress) as bar:
+        for part in results:
+            outcome.extend(part)
+            bar.update(len(part))
+    outcome.sort()
+    kept = [row for row, _, reason in outcome if reason is None]
+    skipped = [(row, reason) for row, _, reason in outcome if reason is not None]
+    if not kept:
+        raise DataError(
+            f"None of the {count} clips of {manifest.source} could be read;"
+            f" the first: {skipped[0][1]}"
+        )
+    if skipped:  # close the gaps
+        full = np.load(target, mmap_mode="r")
+        compact = folder / "compact.npy"
+        packed = np.lib.format.open_memmap(
+            compact, mode="w+", dtype=np.uint8, shape=(len(kept), *shape[1:])
+        )
+        for low in range(0, len(kept), 256):
+            packed[low : low + 256] = full[kept[low : low + 256]]
+        packed.flush()
+        del full, packed
+        os.replace(compact, target)
+    images = {row for row, path in enumerate(manifest.paths) if is_image(path)}
+    meta = {
+        "shape": [len(kept), *shape[1:]],
+        "kept": kept,
+        "skipped": skipped,
+        "short": [
+            (row, available)
+            for row, available, reason in outcome
+            if reason is None and available < spec.frames and row not in images
+        ],
+    }
+    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _read_cache(folder: Path, in_memory: bool) -> tuple[np.ndarray, dict] | None:
+    """The arrays of a finished cache folder; None where it is absent or incomplete."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        # "c": torch wants writable memory; writes would stay private to this process.
+        array = np.load(folder / "frames.npy", mmap_mode=None if in_memory else "c")
+    except (OSError, ValueError):
+        return None
+    return (array, meta) if list(array.shape) == meta["shape"] else None
+
+
+def cache_key(manifest: Manifest, spec: ClipSpec) -> str:
+    """Name of the cache folder: a hash of rows, files' identities and settings."""
+    settings = asdict(spec)
+    settings["backend"] = spec.backend or default_backend()
+    text = json.dumps([_CACHE_FORMAT, manifest.digest(), settings], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def load_clips(
+    manifest: Manifest | str | Path,
+    frames: int,
+    size: int | tuple[int, int],
+    cache_dir: str | Path | None = None,
+    *,
+    sampling: str = "even",
+    stride: int | None = None,
+    fps: float | None = None,
+    short_side: int | None = None,
+    antialias: bool = True,
+    min_frames: int = 1,
+    workers: int | None = None,
+    backend: str | None = None,
+    progress: bool = True,
+) -> ClipSet:
+    """Decode every clip of a manifest once, in parallel, and keep the result.
+
+    Parameters
+    ----------
+    manifest : Manifest, str or Path
+        A manifest or the path of one.
+    frames : int
+        Frames per clip.
+    size : int or (int, int)
+        Height and width in pixels; frames are resized to cover it and centre-cropped.
+    cache_dir : str, Path or None
+        Folder of decoded sets, one sub-folder a set, named by the content of manifest and
+        settings and shared safely between processes.  None decodes anew into memory.
+    sampling, stride, fps, short_side, antialias, min_frames, backend
+        As in `ClipSpec`.
+    workers : int or None
+        Decoding processes; None uses the cores this process may use.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    ClipSet
+        Broken files are left out and listed in `skipped` with the reason; nothing stands in for
+        them.
+
+    Raises
+    ------
+    DataError
+        No clip at all could be read.
+    """
+    if not isinstance(manifest, Manifest):
+        manifest = read_manifest(manifest)
+    spec = ClipSpec(
+        frames, pair(size), sampling, stride, fps, short_side, antialias, min_frames, backend
+    )
+    if cache_dir is None:
+        with tempfile.TemporaryDirectory(prefix="clips-") as folder:
+            _decode_all(manifest, spec, Path(folder), workers, progress)
+            found = _read_cache(Path(folder), in_memory=True)
+    else:
+        final = Path(cache_dir) / cache_key(manifest, spec)
+        found = _read_cache(final, in_memory=False)
+        if found is None:
+            found = _fill_cache(manifest, spec, final, workers, progress)
+    if found is None:
+        raise DataError(
+            f"The clips of {manifest.source} could not be read back; free some disk space."
+        )
+    return _clip_set(manifest, *found)
+
+
+def _fill_cache(
+    manifest: Manifest, spec: ClipSpec, final: Path, workers: int | None, progress: bool
+) -> tuple[np.ndarray, dict] | None:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
+    partial.mkdir()
+    try:
+        _decode_all(manifest, spec, partial, workers, progress)
+        try:
+            os.rename(partial, final)
+        except OSError:
+            # Another process finished first, or an incomplete folder is in the way.
+            if _read_cache(final, in_memory=False) is None:
+                shutil.rmtree(final, ignore_errors=True)
+                os.rename(partial, final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return _read_cache(final, in_memory=False)
+
+
+def _clip_set(manifest: Manifest, array: np.ndarray, meta: dict) -> ClipSet:
+    table = manifest.table
+    kept = table.iloc[meta["kept"]].reset_index(drop=True)
+    return ClipSet(
+        frames=torch.from_numpy(array),
+        labels=torch.from_numpy(kept["label"].to_numpy(np.int64).copy()),
+        label_names=manifest.label_names,
+        manifest=kept,
+        skipped=tuple(Skipped(row, table["path"].iloc[row], why) for row, why in meta["skipped"]),
+        short=tuple((table["path"].iloc[row], count) for row, count in meta["short"]),
+    )
+
+
+# --- streaming: sets too large to keep decoded --------------------------------------------------
+
+
+class ClipDataset(Dataset):
+    """Clips decoded when asked for, for data loaders over large data sets.
+
+    Every draw is a function of (seed, draw number, row) alone, so the number of loader processes
+    and a restart change nothing.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    spec : ClipSpec
+        Use `sampling='window'` for training.
+    augmentation : Augmentation or None
+        Random resized crop and flip (training); None resizes and crops the centre.
+    seed : int
+    skip_broken : bool
+        A broken file gives None, which `collate` leaves out and lists; otherwise it raises.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        spec: ClipSpec,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        skip_broken: bool = False,
+    ) -> None:
+        self.spec, self.augmentation = spec, augmentation
+        self.seed, self.skip_broken = seed, skip_broken
+        self.label_names = manifest.label_names
+        self._jobs = _jobs(manifest, 1)
+        self._labels = manifest.labels
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __getitem__(self, item: int | tuple[int, int]) -> dict:
+        """One clip; `item` is a row or (row, draw number).
+
+        Returns
+        -------
+        dict
+            `frames` uint8 [3, F, H, W], `label`, `row`; for a broken file `frames` is None and
+            `error` says why.
+        """
+        row, draw = item if isinstance(item, tuple) else (item, 0)
+        job = self._jobs[row]
+        sample = {"label": int(self._labels[row]), "row": int(row)}
+        try:
+            if self.augmentation is None:
+                frames, _ = read_clip(
+                    job.paths[0], self.spec, job.starts[0], job.ends[0], job.counts[0]
+                )
+            else:
+                frames = self._augmented(job, draw, row)
+        except DataError as error:
+            if not self.skip_broken:
+                raise
+            return {**sample, "frames": None, "error": str(error)}
+        return {**sample, "frames": torch.from_numpy(frames).permute(3, 0, 1, 2).contiguous()}
+
+    def _augmented(self, job: Job, draw: int, row: int) -> np.ndarray:
+        state = np.random.SeedSequence([self.seed, draw, row]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+        frames, _ = read_raw(
+            job.paths[0], self.spec, job.starts[0], job.ends[0], generator, job.counts[0]
+        )
+        box = random_boxes(1, *frames.shape[1:3], self.augmentation, generator)[0].tolist()
+        flip = bool(torch.rand((), generator=generator) < self.augmentation.flip)
+        top, left, height, width = box
+        cut = torch.from_numpy(frames)[:, top : top + height, left : left + width]
+        cut = F.interpolate(
+            cut.permute(0, 3, 1, 2),
+            size=self.spec.size,
+            mode="bilinear",
+            align_corners=False,
+            antialias=self.spec.antialias,
+        )  # [F, 3, h, w]
+        if flip:
+            cut = cut.flip(-1)
+        return cut.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def collate(samples: Sequence[dict]) -> dict:
+    """Stack samples of a `ClipDataset`, leaving out broken ones.
+
+    Returns
+    -------
+    dict
+        `frames` uint8 [B, 3, F, H, W], `labels` int64 [B], `rows` int64 [B], and `skipped`, a
+        list of (row, reason).
+
+    Raises
+    ------
+    DataError
+        Every sample of the batch is broken.
+    """
+    good = [sample for sample in samples if sample["frames"] is not None]
+    broken = [(sample["row"], sample["error"]) for sample in samples if sample["frames"] is None]
+    if not good:
+        raise DataError(f"Every clip of a batch is broken; the first: {broken[0][1]}")
+    return {
+        "frames": torch.stack([sample["frames"] for sample in good]),
+        "labels": torch.tensor([sample["label"] for sample in good]),
+        "rows": torch.tensor([sample["row"] for sample in good]),
+        "skipped": broken,
+    }
+
+
+class MixedSampler(Sampler):
+    """Rows of several concatenated data sets, each data set drawn with its own probability.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Rows of each data set, in the order of concatenation.
+    weights : sequence of float
+        Probability of each data set (normalised here); rows within one are equally likely.
+    samples : int
+        Draws per epoch, over all ranks.
+    seed : int
+    rank, world : int
+        This process and the number of processes; ranks get disjoint draws.
+
+    Yields
+    ------
+    (row, draw) : (int, int)
+        Row in the concatenation, and the number of the draw since the start of training.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        weights: Sequence[float],
+        samples: int,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if len(lengths) != len(weights) or min(lengths) < 1 or min(weights) < 0:
+            raise ConfigError(
+                f"Mixing needs one non-negative weight a data set, not {list(weights)}"
+                f" for lengths {list(lengths)}."
+            )
+        self.lengths = torch.tensor(lengths)
+        self.weights = torch.tensor(weights, dtype=torch.float64)
+        self.samples, self.seed, self.rank, self.world = samples, seed, rank, world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration draws."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.samples // self.world
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)
+        generator = torch.Generator().manual_seed(int(state[0]))
+        source = torch.multinomial(
+            self.weights, self.samples, replacement=True, generator=generator
+        )
+        place = torch.rand(self.samples, dtype=torch.float64, generator=generator)
+        length = self.lengths[source]
+        first = torch.cumsum(self.lengths, 0)[source] - length
+        rows = first + torch.minimum((place * length).long(), length - 1)
+        stop = len(self) * self.world
+        for draw in range(self.rank, stop, self.world):
+            yield int(rows[draw]), self.epoch * self.samples + draw
