@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from vjepa_lib.errors import ShapeError
 from vjepa_lib.show.look import COLUMN, FAMILIES, PAGE, colour, label, line, marker, style
+from vjepa_lib.show.look import ink as text_colour
 
 
 def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -358,7 +359,7 @@ def tradeoff(
         ax,
         shown[[x, y]].to_numpy(float),
         [(names or {}).get(v, label(v)) for v in shown[rows]],
-        [ink(v) for v in shown[rows]],
+        [text_colour(v) for v in shown[rows]],
         np.array(bars).reshape(-1, 4),
     )
     return fig
