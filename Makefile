@@ -5,22 +5,38 @@ DEVICE  ?= cpu
 ONLY    ?=
 SEEDS   ?=
 
-# An active conda or virtual environment is used; otherwise .venv is made.
+# An active virtual or conda environment is used, but never conda's own; otherwise .venv is made.
 ifneq ($(strip $(VIRTUAL_ENV)),)
   ENV := $(VIRTUAL_ENV)
 else ifneq ($(strip $(CONDA_PREFIX)),)
   ENV := $(CONDA_PREFIX)
+  CONDA_BASE := $(filter base,$(CONDA_DEFAULT_ENV))$(wildcard $(CONDA_PREFIX)/condabin)
 else
   ENV := .venv
 endif
 PY    := $(ENV)/bin/python
 STAMP := $(ENV)/.vjepa_lib-installed
 
+# Which build of torch: cpu or cuda. The default asks for a GPU.
+TORCH ?= $(if $(shell command -v nvidia-smi 2>/dev/null),cuda,cpu)
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
 # One thread a process: the processes share the cores, and sums keep their order.
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PYTHONHASHSEED := 0
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+# What PyPI calls torch is the CUDA build on Linux, several GB. So the CPU build is looked for first
+# where pip is set up to look, then in PyTorch's own index; what PyPI has comes last.
+PIP_TORCH := $(PY) -m pip install -c constraints.txt
+ifeq ($(TORCH),cpu)
+  TORCH_INSTALL = { $(PIP_TORCH) torch==2.13.0+cpu || \
+    $(PIP_TORCH) --retries 1 --timeout 20 --index-url $(TORCH_CPU_INDEX) torch==2.13.0 || \
+    $(PIP_TORCH) torch==2.13.0; }
+else
+  TORCH_INSTALL = $(PIP_TORCH) torch==2.13.0
+endif
 
 ARGS = --profile $(PROFILE) --jobs $(JOBS) --device $(DEVICE) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
 
@@ -34,6 +50,7 @@ help:
 	@echo "make verify     retrain a finished and two recorded runs, chosen at random, and compare"
 	@echo "make bench      speed, as ratios"
 	@echo "make clean      remove figures and build files; runs and data stay"
+	@echo "TORCH=cpu or TORCH=cuda chooses the build of torch (here: $(TORCH))"
 	@echo "Variables: PROFILE=$(PROFILE) JOBS=$(JOBS) DEVICE=$(DEVICE) ONLY=$(ONLY) SEEDS=$(SEEDS)"
 
 $(ENV)/bin/python:
@@ -43,8 +60,9 @@ $(ENV)/bin/python:
 	echo "making $(ENV) with $$($$python --version)"; $$python -m venv $(ENV)
 
 $(STAMP): pyproject.toml constraints.txt | $(ENV)/bin/python
-	@mkdir -p build; echo "installing into $(ENV) (log: build/install.log)"
-	@( $(PY) -m pip install -c constraints.txt torch==2.13.0 && \
+	@if [ -n "$(strip $(CONDA_BASE))" ]; then echo "The active environment is conda's base, and pinned packages there can break conda itself: run 'conda env create -f environment.yml && conda activate vjepa', or 'conda deactivate' to let make use .venv."; exit 1; fi
+	@mkdir -p build; echo "installing into $(ENV), $(TORCH) build of torch (log: build/install.log)"
+	@( $(TORCH_INSTALL) && \
 	   $(PY) -m pip install -c constraints.txt -e '.[notebooks,test]' ) > build/install.log 2>&1 \
 	  || { tail -n 20 build/install.log; echo "The installation failed: see build/install.log."; exit 1; }
 	@touch $(STAMP)

@@ -1,7 +1,9 @@
 """Set-up files agree with each other."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -39,7 +41,9 @@ def test_environment_yml_installs_what_the_makefile_does():
     pip = next(d["pip"] for d in env["dependencies"] if isinstance(d, dict))
     floor = PROJECT["requires-python"].removeprefix(">=")
     assert f"python={floor}" in conda and "pip" in conda
-    assert pip == ["-c constraints.txt", f"torch=={pins()['torch']}", "-e .[notebooks,test]"]
+    index, *rest = pip
+    assert rest == ["-c constraints.txt", f"torch=={pins()['torch']}", "-e .[notebooks,test]"]
+    assert index.startswith("--extra-index-url") and index.endswith("/whl/cpu")
     make = (ROOT / "Makefile").read_text()
     assert f"torch=={pins()['torch']}" in make and "-e '.[notebooks,test]'" in make
 
@@ -60,12 +64,49 @@ def test_required_packages_are_dependencies():
     assert not names & {"torchvision", "torchaudio"}
 
 
-@pytest.mark.parametrize("target", ["reproduce", "test", "lab", "verify", "bench", "clean", "help"])
+@pytest.mark.parametrize(
+    "target", ["reproduce", "test", "lab", "verify", "bench", "clean", "help", "lint"]
+)
 def test_make_targets_exist(target):
     done = subprocess.run(
         ["make", "-n", target], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+def plan(*args, **env):
+    """What make would do, as text; the stamp of a finished installation is left out of it."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("CONDA", "VIRTUAL_ENV"))}
+    return subprocess.run(
+        ["make", "-n", "-W", "pyproject.toml", *args],
+        cwd=ROOT,
+        env=clean | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+
+
+def test_the_cpu_build_of_torch_is_the_default_without_a_gpu():
+    version = pins()["torch"]
+    cpu, cuda = plan("install", "TORCH=cpu"), plan("install", "TORCH=cuda")
+    assert cpu.index(f"torch=={version}+cpu") < cpu.index("/whl/cpu") < cpu.rindex(version)
+    assert "+cpu" not in cuda and f"torch=={version}" in cuda
+    gpu = shutil.which("nvidia-smi") is not None
+    assert ("+cpu" in plan("install")) is not gpu
+
+
+def test_condas_base_environment_is_refused(tmp_path):
+    """Make stops before anything is installed, and says what to do."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("CONDA", "VIRTUAL_ENV"))}
+    conda = {"CONDA_PREFIX": str(tmp_path), "CONDA_DEFAULT_ENV": "base"}
+    done = subprocess.run(
+        ["make", "install"], cwd=ROOT, env=clean | conda, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode != 0 and "conda activate vjepa" in done.stdout
+    assert not list(tmp_path.glob(".vjepa_lib-installed"))
 
 
 def test_variables_reach_the_command():
