@@ -178,7 +178,9 @@ def linear_probe(
         return linear_scores(features, labels, rows, cfg.strengths)
     head = _seeded(seed, lambda: nn.Linear(features.shape[1], int(labels.max()) + 1))
     settings = replace(cfg, epochs=cfg.linear_epochs, batch=cfg.linear_batch)
-    return _train_head(head, torch.from_numpy(features), labels, rows, settings, seed)
+    x = torch.from_numpy(features)
+    predict = _train_head(head, x, labels, rows, settings, seed)
+    return predict(x, rows["test"]) == labels[rows["test"]]
 
 
 # --- attentive probe --------------------------------------------------------------------------
@@ -233,17 +235,39 @@ def attentive_probe(
     seed: int = 0,
     device: str | torch.device = "cpu",
 ) -> np.ndarray:
-    """Train the attentive head on tokens; bool [n_test].
+    """Train the attentive head on tokens; whether each test clip is classified right, bool [n_test].
 
     Parameters
     ----------
     tokens : [n, N, D], or [n, D] for a single mean token; may be float16 mapped from a file.
     """
     labels = np.asarray(labels)
-    if tokens.ndim == 2:
-        tokens = tokens[:, None]
-    classes = int(labels.max()) + 1
-    head = _seeded(seed, lambda: AttentiveHead(tokens.shape[-1], classes, cfg.heads))
+    reader = attentive_reader(tokens, labels, rows, cfg, seed, device)
+    return reader(tokens, rows["test"]) == labels[rows["test"]]
+
+
+def attentive_reader(
+    tokens: Tensor,
+    labels: np.ndarray,
+    rows: Rows,
+    cfg: ProbeConfig,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+) -> Callable[[Tensor, np.ndarray], np.ndarray]:
+    """Train the attentive head on rows 'train' of tokens; it can then read any tokens.
+
+    Parameters
+    ----------
+    tokens : [n, N, D], or [n, D] for a single mean token; may be float16 mapped from a file.
+    labels : [n] class numbers.
+    rows : row numbers of 'train' and, where `cfg.choose_epoch`, of 'val'.
+
+    Returns
+    -------
+    Function (tokens, row numbers) -> class numbers.
+    """
+    classes, dim = int(labels.max()) + 1, tokens.shape[-1]
+    head = _seeded(seed, lambda: AttentiveHead(dim, classes, cfg.heads))
     return _train_head(head, tokens, labels, rows, cfg, seed, device)
 
 
@@ -255,8 +279,8 @@ def _train_head(
     cfg: ProbeConfig,
     seed: int,
     device: str | torch.device = "cpu",
-) -> np.ndarray:
-    """Train a head by AdamW on cross-entropy; bool [n_test] of the chosen epoch."""
+) -> Callable[[Tensor, np.ndarray], np.ndarray]:
+    """Train a head by AdamW on cross-entropy; the chosen epoch as a reader of any features."""
     head = head.to(device)
     y = torch.from_numpy(labels)
     optimizer = torch.optim.AdamW(
@@ -264,16 +288,18 @@ def _train_head(
     )
     generator = torch.Generator().manual_seed(seed)
     train = torch.from_numpy(rows["train"])
+    alone = features.ndim == 2 and isinstance(head, AttentiveHead)  # a mean token is one token
 
-    def read(index: Tensor) -> Tensor:
+    def read(source: Tensor, index: Tensor) -> Tensor:
         # Sorted, so that features mapped from a file are read forwards.
-        return features[index].to(device).float()
+        x = source[index].to(device).float()
+        return x[:, None] if alone else x
 
     @torch.inference_mode()
-    def right(split: str) -> Tensor:
+    def predict(source: Tensor, index: np.ndarray) -> np.ndarray:
         head.eval()
-        parts = torch.from_numpy(rows[split]).split(256)
-        return torch.cat([head(read(p)).argmax(1).cpu() == y[p] for p in parts])
+        parts = torch.from_numpy(np.asarray(index)).split(256)
+        return torch.cat([head(read(source, p)).argmax(1).cpu() for p in parts]).numpy()
 
     best, state = -1.0, None
     for _ in range(cfg.epochs):
@@ -281,11 +307,13 @@ def _train_head(
         for part in train[torch.randperm(len(train), generator=generator)].split(cfg.batch):
             part = part.sort().values
             optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(head(read(part)), y[part].to(device)).backward()
+            F.cross_entropy(head(read(features, part)), y[part].to(device)).backward()
             optimizer.step()
-        if cfg.choose_epoch and (score := float(right("val").float().mean())) > best:
-            best = score
-            state = {k: v.clone() for k, v in head.state_dict().items()}
+        if cfg.choose_epoch:
+            score = float((predict(features, rows["val"]) == labels[rows["val"]]).mean())
+            if score > best:
+                best = score
+                state = {k: v.clone() for k, v in head.state_dict().items()}
     if state is not None:
         head.load_state_dict(state)
-    return right("test").numpy()
+    return predict
