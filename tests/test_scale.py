@@ -95,7 +95,7 @@ DIES_ONCE = """\
 import os, signal, sys
 from pathlib import Path
 from vjepa_lib.paper.__main__ import main
-from vjepa_lib.pretrain import Trainer
+from vjepa_lib.training.pretrain import Trainer
 died, train_step = Path(sys.argv.pop(1)), Trainer.train_step
 
 def dying(self, clips):
