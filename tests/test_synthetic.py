@@ -1,5 +1,6 @@
 """The embedded data: deterministic, independent factors, splits apart, real files."""
 
+import hashlib
 from collections import Counter
 from dataclasses import asdict, replace
 
@@ -21,6 +22,31 @@ def test_rendering_is_a_pure_function_of_the_scene():
     assert np.array_equal(render(scene), render(scene))
     assert not np.array_equal(render(scene), render(replace(scene, seed=scene.seed + 1)))
     assert render(scene, 5, 16).shape == (5, 16, 16, 3)
+
+
+# First two training clips of every domain, before encoding. Other numbers mean other clips, and
+# with them other runs than those recorded.
+CHECKSUMS = {
+    "pre_videos": "a22405d4799a680c",
+    "pre_motions": "3098c0a553839ba6",
+    "pre_stills": "8501e4bf2f73ec2c",
+    "appearance": "6700c4e30815e295",
+    "fine_motion": "4f34c48acea4c17b",
+    "order": "2ba37d2304577eb4",
+    "actions": "3e373ca6a74ac31d",
+    "shift_kinetics": "d952bc2bb4faa761",
+    "shift_hacs": "c99b3381d3f79e3f",
+}
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_clips_of_recorded_runs_stay_what_they_are(domain):
+    clips = [render(s, DOMAINS[domain].fps).tobytes() for s in scenes(domain, "train", 2)]
+    assert hashlib.sha256(b"".join(clips)).hexdigest()[:16] == CHECKSUMS[domain]
+
+
+def test_the_folder_of_recorded_runs_stays_what_it_is():
+    assert DataSpec(pretrain=4000, train=600, val=200, test=1000).key == "bd47b93135c9"
 
 
 def test_more_clips_leave_the_first_ones_alone():
@@ -113,3 +139,24 @@ def test_an_unfinished_rendering_is_not_taken_for_a_finished_one(tmp_path, monke
 def test_unknown_domain():
     with pytest.raises(ConfigError, match="appearance"):
         scenes("nowhere", "train", 1)
+
+
+def test_a_set_is_kept_as_soon_as_it_is_whole(tmp_path):
+    """An interruption costs the set it falls into, not those before it."""
+    from vjepa_lib.datasets.rendered import write_sets
+
+    def plan(broken):
+        def write(folder):
+            (folder / "manifest.csv").write_text("path\n")
+
+            def clip():
+                if broken:
+                    raise OSError(28, "No space left on device")
+
+            return [clip]
+
+        return write
+
+    with pytest.raises(DataError, match="free some space"):
+        write_sets(tmp_path, {"a": plan(False), "b": plan(True)}, 1, False)
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
