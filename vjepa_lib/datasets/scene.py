@@ -82,9 +82,11 @@ class Scene:
     seed: int
 
     # What only a scene of a shifted world changes (`worlds.WorldScene`): seconds the clip lasts,
-    # how often the surface is folded (see `_folded`), and its mean colour beside grey.
+    # how often the surface is folded (see `_folded`), the contrast of the surroundings as a share
+    # of the object's, and the mean colour beside grey.
     seconds: ClassVar[float] = 1.0
     folds: ClassVar[float] = 0.0
+    backdrop: ClassVar[float] = 1.0
     tint: ClassVar[tuple[float, float, float]] = (0.0, 0.0, 0.0)
 
     def gains(self) -> np.ndarray:
@@ -109,11 +111,28 @@ def _waves(texture: str, scale: float, count: int, rng: np.random.Generator):
     return length * np.cos(angle), length * np.sin(angle), rng.uniform(0, 2 * np.pi, count)
 
 
-def _surface(waves, colours: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Sum of waves at places x, y [S, S]: [S, S, 3], about unit variance."""
+def _surface(
+    waves, colours: np.ndarray, axis: np.ndarray, scale: float, shift: np.ndarray, turn: float = 0.0
+) -> np.ndarray:
+    """Sum of waves over a picture with pixels at `axis` [S], turned, scaled, shifted.
+
+    A wave over x and y is a product of waves over x and over y, sin(a + b) = sin a cos b + cos a
+    sin b, so the sum of all of them is one matrix product.
+
+    Returns
+    -------
+    [S, S, 3], about unit variance
+    """
     kx, ky, phase = waves
-    wave = np.sin(kx[:, None, None] * x + ky[:, None, None] * y + phase[:, None, None])
-    return np.tensordot(wave, colours, (0, 0)) * math.sqrt(2 / len(phase))
+    c, n = math.cos(turn), math.sin(turn)
+    across = np.outer(kx * c - ky * n, axis * scale)  # [waves, S], over columns
+    across += (kx * shift[0] + ky * shift[1] + phase)[:, None]
+    down = np.outer(kx * n + ky * c, axis * scale)  # over rows
+    rows = np.concatenate([np.cos(down), np.sin(down)])  # [2 waves, S]
+    columns = np.concatenate([np.sin(across), np.cos(across)])
+    coloured = columns[:, :, None] * np.concatenate([colours, colours])[:, None]  # [2 waves, S, 3]
+    wave = np.tensordot(rows, coloured, (0, 0))
+    return wave * math.sqrt(2 / len(phase))
 
 
 def _folded(surface: np.ndarray, folds: float) -> np.ndarray:
@@ -205,14 +224,15 @@ def render(scene: Scene, frames: int = 8, size: int = 32) -> np.ndarray:
             out[k] = out[0]
             continue
         scale = math.exp(zoom[k])
-        view_x, view_y = x * scale + shift[k, 0], y * scale + shift[k, 1]
-        surface = _folded(_surface(waves, colours, view_x, view_y), scene.folds)
-        image = ground + scene.contrast * surface
+        surface = _folded(_surface(waves, colours, axis, scale, shift[k]), scene.folds)
+        image = ground + scene.backdrop * scene.contrast * surface
         if scene.shape != "none":
             ox, oy = (x - path[k, 0]) / radius, (y - path[k, 1]) / radius
             c, n = math.cos(turn), math.sin(turn)
             rx, ry = c * ox + n * oy, c * oy - n * ox
-            fill = _surface(thing, thing_colours, rx * radius, ry * radius)
+            # Places on the object's surface: rx and ry times the radius.
+            origin = np.array([-c * path[k, 0] - n * path[k, 1], n * path[k, 0] - c * path[k, 1]])
+            fill = _surface(thing, thing_colours, axis, 1.0, origin, turn)
             fill = ground + scene.contrast * _folded(fill, scene.folds)
             image += inside(scene.shape, rx, ry)[..., None] * (fill - image)
         for centre, drift, r, colour in discs:
