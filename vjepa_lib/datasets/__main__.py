@@ -125,6 +125,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CompanionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        place = error.filename or "the result"
+        print(
+            f"error: {place} cannot be read or written ({error.strerror or error}); choose another"
+            " file or free some space.",
+            file=sys.stderr,
+        )
+        return 2
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ counts with the official ones and makes the manifest.
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.video.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from vjepa_lib.video.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image
 from vjepa_lib.video.manifests import SPLITS, Manifest, make_manifest
 
 
@@ -132,6 +130,15 @@ class BuildResult:
     notes: tuple[str, ...] = ()
 
 
+def _writable(path: str) -> bool:
+    """Whether a manifest can hold a path: UTF-8, without control characters."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return not any(ord(letter) < 32 for letter in path)
+
+
 class FileIndex:
     """Files below a folder, found by relative path or by bare name, without suffix.
 
@@ -140,27 +147,69 @@ class FileIndex:
     folder : str or Path
     suffixes : collection of str
         File types to see, lower case.
+
+    Attributes
+    ----------
+    shadowed : list of (str, str)
+        Files left out because another one has the same name but for the suffix, and that one.
+    skipped : Counter of str
+        Files of no type asked for, by suffix.
     """
 
     def __init__(self, folder: str | Path, suffixes: Iterable[str]) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise DataError(f"The folder {self.folder} does not exist; correct --videos.")
-        suffixes = tuple(suffixes)
+        suffixes = frozenset(suffixes)
         self._by_path: dict[str, str] = {}
         self._by_name: dict[str, str] = {}
+        self.shadowed: list[tuple[str, str]] = []
+        self.skipped: Counter[str] = Counter()
         for here, folders, files in os.walk(self.folder, followlinks=True):
             folders.sort()  # the same choice among equal names on every machine
             below = os.path.relpath(here, self.folder)
             prefix = "" if below == "." else below.replace(os.sep, "/") + "/"
-            for file in sorted(files):
-                stem, suffix = os.path.splitext(file)
-                if suffix.lower() in suffixes and not file.startswith("."):
-                    self._by_path.setdefault(prefix + stem, prefix + file)
-                    self._by_name.setdefault(stem, prefix + file)
+            # A video goes before the picture of it that lies beside it under the same name.
+            for file in sorted(files, key=lambda name: (is_image(name), name)):
+                self._add(prefix, file, suffixes)
         if not self._by_path:
             known = ", ".join(sorted(suffixes))
             raise DataError(f"{self.folder} holds no file of type {known}; correct --videos.")
+
+    def _add(self, prefix: str, file: str, suffixes: frozenset[str]) -> None:
+        stem, suffix = os.path.splitext(file)
+        if file.startswith("."):
+            return
+        if suffix.lower() not in suffixes:
+            self.skipped[suffix.lower() or "no suffix"] += 1
+        elif not _writable(prefix + file):
+            self.skipped["names that are not UTF-8 or hold control characters"] += 1
+        elif self._by_path.setdefault(prefix + stem, prefix + file) != prefix + file:
+            self.shadowed.append((prefix + file, self._by_path[prefix + stem]))
+        else:
+            self._by_name.setdefault(stem, prefix + file)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was left out, in one sentence a reason."""
+        said = []
+        if self.skipped:
+            kinds = ", ".join(
+                f"{kind} ({count:,})"
+                for kind, count in sorted(self.skipped.items(), key=lambda item: -item[1])[:8]
+            )
+            said.append(
+                f"{self.skipped.total():,} files below {self.folder} are of no type read here and"
+                f" are skipped: {kinds}."
+            )
+        if self.shadowed:
+            left, kept = self.shadowed[0]
+            said.append(
+                f"{len(self.shadowed):,} files are left out because another one has the same name"
+                f" but for the suffix, the first {left} ({kept} is used); rename one of each pair"
+                " to use both."
+            )
+        return tuple(said)
 
     def __len__(self) -> int:
         return len(self._by_path)
@@ -179,56 +228,6 @@ class FileIndex:
             if found is not None:
                 return found
         return None
-
-
-def find_annotation(folder: Path, *names: str, needed: bool = True) -> Path | None:
-    """The first of several file names that exists in a folder or below it."""
-    if not folder.exists():
-        raise DataError(f"The annotation folder {folder} does not exist; correct --annotations.")
-    for name in names:
-        direct = folder / name
-        if direct.is_file():
-            return direct
-        below = sorted(folder.rglob(name))
-        if below:
-            return below[0]
-    if needed:
-        raise DataError(f"{folder} holds no {' or '.join(names)}; correct --annotations.")
-    return None
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path} is not valid JSON ({error}); download it again.") from error
-
-
-def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a CSV file that must have the named columns."""
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        missing = [name for name in columns if name not in (reader.fieldnames or [])]
-        if missing:
-            raise DataError(
-                f"{path} lacks the column {missing[0]!r}; expected {', '.join(columns)}."
-            )
-        return list(reader)
-
-
-def read_lines(path: Path) -> list[str]:
-    """Lines of a text file without blank ones and `#` comments."""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def as_number(text: str, path: Path, line: int, what: str) -> float:
-    """A number from an annotation cell, or an error that names file and line."""
-    try:
-        return float(text)
-    except ValueError as error:
-        raise DataError(f"{path}, line {line}: {what} {text!r} is not a number.") from error
 
 
 REGISTRY: dict[str, DatasetInfo] = {}
@@ -289,8 +288,9 @@ def build(
 
 def _resolve(info: DatasetInfo, listing: Listing, index: FileIndex) -> BuildResult:
     rows, missing = [], []
-    timed = any(entry.start is not None for entry in listing.entries)
-    for entry in listing.entries:
+    entries, doubts = _unambiguous(info, listing, index)
+    timed = any(entry.start is not None for entry in entries)
+    for entry in entries:
         found = index.find(entry.names)
         times = {"start": entry.start, "end": entry.end} if timed else {}
         if found is None:
@@ -316,13 +316,13 @@ def _resolve(info: DatasetInfo, listing: Listing, index: FileIndex) -> BuildResu
         )
     if not rows:
         raise DataError(
-            f"None of the {len(listing.entries)} files that {info.name} lists is below"
+            f"None of the {len(entries)} files that {info.name} lists is below"
             f" {index.folder} (it has {len(index)} other files); correct --videos."
         )
     manifest = make_manifest(rows, index.folder, listing.classes, info.name)
-    used = Counter(entry.split for entry in listing.entries)
+    used = Counter(entry.split for entry in entries)
     found = Counter(row["split"] for row in rows)
-    listed = listing.listed or used
+    listed = listing.listed or Counter(entry.split for entry in listing.entries)
     official = info.sizes if listing.official is None else listing.official
     splits = [split for split in SPLITS if listed.get(split) or official.get(split)]
     counts = pd.DataFrame(
@@ -340,9 +340,41 @@ def _resolve(info: DatasetInfo, listing: Listing, index: FileIndex) -> BuildResu
         manifest,
         counts,
         pd.DataFrame(missing, columns=columns),
-        _differences(info, listing, counts),
-        listing.notes,
+        (*doubts, *_differences(info, listing, counts)),
+        (*listing.notes, *index.remarks),
     )
+
+
+def _unambiguous(
+    info: DatasetInfo, listing: Listing, index: FileIndex
+) -> tuple[list[Entry], tuple[str, ...]]:
+    """Entries that name a clip once, and a warning about the others.
+
+    The same clip with the same label and split is used once; a clip with two labels or in two
+    splits is left out, because nothing here can say which of them is right.
+    """
+    seen: dict[tuple, Entry] = {}
+    against: dict[tuple, Entry] = {}
+    again = 0
+    for entry in listing.entries:
+        key = (index.find(entry.names) or entry.names, entry.start, entry.end)
+        first = seen.setdefault(key, entry)
+        if first is not entry:
+            again += 1
+            if (first.label, first.split) != (entry.label, entry.split):
+                against.setdefault(key, entry)
+    warnings = []
+    if against:
+        key, other = next(iter(against.items()))
+        warnings.append(
+            f"{info.title}: {len(against):,} clips are listed with two labels or in two splits and"
+            f" are left out, the first {seen[key].names[0]} (label {seen[key].label} in"
+            f" {seen[key].split}, label {other.label} in {other.split}); correct the annotations"
+            " to use them."
+        )
+    elif again:
+        warnings.append(f"{info.title}: {again:,} clips are listed twice and used once.")
+    return [entry for key, entry in seen.items() if key not in against], tuple(warnings)
 
 
 def _differences(info: DatasetInfo, listing: Listing, counts: pd.DataFrame) -> tuple[str, ...]:

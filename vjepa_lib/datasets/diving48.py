@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vjepa_lib.datasets.base import (
-    DatasetInfo,
-    Entry,
-    FileIndex,
-    Listing,
+from vjepa_lib.datasets.annotations import (
+    as_text,
+    as_whole,
     find_annotation,
     read_json,
-    register,
+    read_records,
 )
+from vjepa_lib.datasets.base import DatasetInfo, Entry, FileIndex, Listing, register
 from vjepa_lib.errors import DataError
+
+
+def _vocabulary(path: Path) -> list[str]:
+    """Class names by label, out of lists of a dive's four parts."""
+    content = read_json(path)
+    if not isinstance(content, list) or not content:
+        raise DataError(f"{path} is no list of class names; give the official vocabulary.")
+    names = []
+    for number, parts in enumerate(content):
+        place = f"{path}, entry {number + 1}"
+        parts = [parts] if isinstance(parts, str) else parts
+        if not isinstance(parts, list) or not parts:
+            raise DataError(f"{place}: expected a list of the parts of a dive's name.")
+        name = " ".join(as_text(part, place, "part of a name") for part in parts)
+        if name in names:
+            raise DataError(f"{place}: {name!r} stands twice in the vocabulary; remove one.")
+        names.append(name)
+    return names
 
 
 def listing(annotations: Path | None, files: FileIndex) -> Listing:
@@ -22,23 +39,17 @@ def listing(annotations: Path | None, files: FileIndex) -> Listing:
         raise DataError("diving48 needs --annotations, the folder with Diving48_V2_train.json.")
     vocabulary = find_annotation(annotations, "Diving48_vocab.json", needed=False)
     if vocabulary is not None:
-        classes = [" ".join(parts) for parts in read_json(vocabulary)]
+        classes = _vocabulary(vocabulary)
     else:
         classes = [f"dive {label}" for label in range(48)]
     entries = []
     for split in ("train", "test"):
         path = find_annotation(annotations, f"Diving48_V2_{split}.json")
-        for number, record in enumerate(read_json(path), start=1):
-            try:
-                name, label = str(record["vid_name"]), int(record["label"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise DataError(
-                    f"{path}, entry {number}: expected `vid_name` and a number `label`."
-                ) from error
+        for place, record in read_records(path):
+            name = as_text(record.get("vid_name"), place, "vid_name")
+            label = as_whole(record.get("label"), place, "label")
             if not 0 <= label < len(classes):
-                raise DataError(
-                    f"{path}, entry {number}: label {label} is outside the {len(classes)} classes."
-                )
+                raise DataError(f"{place}: label {label} is outside the {len(classes)} classes.")
             entries.append(Entry((name,), label, split))
     return Listing(entries, classes)
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
-from vjepa_lib.datasets.base import (
-    DatasetInfo,
-    Entry,
-    FileIndex,
-    Listing,
-    read_lines,
-    register,
-)
+from vjepa_lib.datasets.annotations import read_lines
+from vjepa_lib.datasets.base import DatasetInfo, Entry, FileIndex, Listing, register
 from vjepa_lib.errors import DataError
 
 #: The list in this repository, when run from a checkout.
@@ -29,16 +24,23 @@ def read_class_list(path: Path) -> list[tuple[str, str]]:
     if not path.is_file():
         raise DataError(f"The class list {path} does not exist; give --class-list.")
     classes = {}
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in read_lines(path):
         identity, _, name = line.partition(" ")
         if not _WORDNET_ID.fullmatch(identity):
             raise DataError(
-                f"{path}, line {number}: {identity!r} is not a WordNet id (n + 8 digits)."
+                f"{path}, line {number}: {identity[:60]!r} is not a WordNet id (n + 8 digits)."
             )
         if identity in classes:
             raise DataError(f"{path}, line {number}: {identity} stands twice in the list.")
         classes[identity] = name.strip() or identity
-    return sorted(classes.items())
+    if not classes:
+        raise DataError(f"{path} names no class; list WordNet ids, one a line.")
+    # ImageNet calls a bird and a machine `crane`: such names take their id along.
+    often = Counter(classes.values())
+    return [
+        (identity, name if often[name] == 1 else f"{name} ({identity})")
+        for identity, name in sorted(classes.items())
+    ]
 
 
 def listing(

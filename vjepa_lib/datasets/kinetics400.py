@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vjepa_lib.datasets.base import (
-    DatasetInfo,
-    Entry,
-    FileIndex,
-    Listing,
-    as_number,
-    read_rows,
-    register,
-)
+from vjepa_lib.datasets.annotations import as_stretch, as_text, read_rows, shown
+from vjepa_lib.datasets.base import DatasetInfo, Entry, FileIndex, Listing, register
 from vjepa_lib.errors import DataError
 from vjepa_lib.video.manifests import UNLABELLED
 
@@ -34,17 +27,17 @@ def listing(annotations: Path | None, files: FileIndex) -> Listing:
         raise DataError("kinetics400 needs --annotations, the folder with train.csv and val.csv.")
     found = []
     for path in _csv_files(annotations):
-        rows = read_rows(path, ("youtube_id", "time_start", "time_end"))
-        for line, row in enumerate(rows, start=2):
-            start = round(as_number(row["time_start"], path, line, "time_start"))
-            end = round(as_number(row["time_end"], path, line, "time_end"))
+        for place, row in read_rows(path, ("youtube_id", "time_start", "time_end")):
+            times = as_stretch(row["time_start"], row["time_end"], place, "time_")
+            start, end = map(round, times)
+            clip = as_text(row["youtube_id"], place, "youtube_id")
             split = (row.get("split") or path.stem.split("_")[-1]).strip().lower()
             if split not in _SPLITS:
                 raise DataError(
-                    f"{path}, line {line}: unknown split {split!r}; known: {', '.join(_SPLITS)}."
+                    f"{place}: unknown split {shown(split)}; known: {', '.join(_SPLITS)}."
                 )
             name = (row.get("label") or "").strip()
-            found.append((f"{row['youtube_id']}_{start:06d}_{end:06d}", name, _SPLITS[split]))
+            found.append((f"{clip}_{start:06d}_{end:06d}", name, _SPLITS[split]))
     # The lists differ in quoting and blanks from release to release; the name itself does not.
     classes = sorted({name for _, name, _ in found if name})
     labels = {name: label for label, name in enumerate(classes)}
