@@ -49,10 +49,10 @@
 # two differ, both are run.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
 import pandas as pd
@@ -61,7 +61,7 @@ from vjepa_lib import study
 from vjepa_lib.objectives import TERMS
 from vjepa_lib.show import notebook
 
-nb = notebook.setup("00_map_of_the_study", PROFILE, SEEDS, JOBS, DEVICE, published=True)
+nb = notebook.open_notebook("00_map_of_the_study", PROFILE, SEEDS, JOBS, DEVICE, published=True)
 
 # %% [markdown]
 # ## The terms

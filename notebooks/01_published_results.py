@@ -31,11 +31,11 @@
 # | `ucf101` | UCF-101 | seed 239 |
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
-OUT = None  # None: the figures folder of the checkout
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
+OUT: str = None  # folder of figures; None: VJEPA_FIGURES, else figures
 
 # %%
 import pandas as pd
@@ -47,7 +47,7 @@ from vjepa_lib.show.look import label
 
 SOURCES = [published.SOURCE]
 NAMES = {"baseline": "Baseline (seed 239)", "baseline_seed42": "Baseline (seed 42)"}
-nb = notebook.setup("01_published_results", PROFILE, SEEDS, JOBS, DEVICE, OUT, published=True)
+nb = notebook.open_notebook("01_published_results", PROFILE, SEEDS, JOBS, DEVICE, OUT, published=True)
 gallery = nb.out
 results = published.load_results()
 benchmarks = ["imagenet100", "ssv2", "diving48"]

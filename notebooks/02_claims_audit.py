@@ -34,13 +34,13 @@
 # the worst of its parts. `docs/audit_another_paper.md` does the same for any other table.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
-OUT = None  # None: the figures folder of the checkout
-MEASUREMENTS = None  # CSV: fact, measured, confirmed; None: measured here
-OWN_EFFECTS = None  # CSV: variant, form, benchmark, effect, low, high, n_seeds; None: from own runs
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
+OUT: str = None  # folder of figures; None: VJEPA_FIGURES, else figures
+MEASUREMENTS: str = None  # CSV: fact, measured, confirmed; None: measured here
+OWN_EFFECTS: str = None  # CSV: variant, form, benchmark, effect, low, high, n_seeds; None: runs
 
 # %%
 from dataclasses import replace

@@ -27,10 +27,10 @@
 # with $\lambda = 0$ in the first half of the training.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
 import inspect

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import nbformat
+import papermill
 import pytest
 
 from vjepa_lib import reproduce, study
@@ -20,7 +21,7 @@ def clean(monkeypatch, tmp_path):
 
 
 def test_defaults_are_mini_on_the_cpu(tmp_path):
-    nb = notebook.setup("07_example")
+    nb = notebook.open_notebook("07_example")
     assert nb.profile.name == "mini" and nb.seeds == (0, 1) and nb.device == "cpu"
     assert nb.out.folder == tmp_path and nb.out.profile == "mini" and nb.jobs >= 1
 
@@ -28,15 +29,15 @@ def test_defaults_are_mini_on_the_cpu(tmp_path):
 def test_environment_and_parameters(monkeypatch):
     monkeypatch.setenv("VJEPA_PROFILE", "smoke")
     monkeypatch.setenv("VJEPA_SEEDS", "3,5")
-    nb = notebook.setup("07_example")
+    nb = notebook.open_notebook("07_example")
     assert nb.profile.name == "smoke" and nb.seeds == (3, 5)
-    assert notebook.setup("07_example", "mini", [9]).seeds == (9,)
-    assert notebook.setup("01_example", published=True).out.profile == ""
+    assert notebook.open_notebook("07_example", "mini", [9]).seeds == (9,)
+    assert notebook.open_notebook("01_example", published=True).out.profile == ""
 
 
 def test_configs_and_hashes():
-    nb = notebook.setup("07_example", "smoke", [0, 1])
-    configs = nb.configs([("baseline", "released"), ("ld", "released")])
+    nb = notebook.open_notebook("07_example", "smoke", [0, 1])
+    configs = study.configs_of([("baseline", "released"), ("ld", "released")], "smoke", nb.seeds)
     assert [(c.variant, c.seed) for c in configs] == [
         ("baseline", 0),
         ("ld", 0),
@@ -48,12 +49,86 @@ def test_configs_and_hashes():
 
 def test_an_unknown_profile_is_told():
     with pytest.raises(ConfigError, match="smoke, mini"):
-        notebook.setup("07_example", "huge")
+        notebook.open_notebook("07_example", "huge")
+
+
+@pytest.mark.parametrize("given", [[0, 1], (0, 1), "0,1", " 0, 1 ", [0, 1, 1]])
+def test_seeds_are_a_list_or_the_text_that_make_takes(given):
+    assert notebook.open_notebook("07_example", "smoke", given).seeds == (0, 1)
+
+
+def test_seeds_of_one_number_and_of_nothing(monkeypatch):
+    # papermill turns `-p SEEDS 3` into a number.
+    assert notebook.open_notebook("07_example", "smoke", 3).seeds == (3,)
+    own = study.get_profile("smoke").seeds
+    for nothing in (None, "", []):
+        assert notebook.open_notebook("07_example", "smoke", nothing).seeds == own
+    monkeypatch.setenv("VJEPA_SEEDS", "7")
+    assert notebook.open_notebook("07_example", "smoke").seeds == (7,)
+
+
+@pytest.mark.parametrize("given", [-1, [0, -1], 2**32, "one", "0;1", [0.5], 1.0, True, [None], {}])
+def test_a_bad_seed_is_one_sentence(given):
+    with pytest.raises(ConfigError, match=r"SEEDS is .*: give whole numbers from 0 to") as told:
+        notebook.open_notebook("07_example", "smoke", given)
+    assert str(told.value).count(". ") == 0
+
+
+@pytest.mark.parametrize("given", [0, -2, "many", 1.5])
+def test_a_bad_number_of_processes_is_one_sentence(given):
+    with pytest.raises(ConfigError, match=r"JOBS is .*: give a whole number of processes"):
+        notebook.open_notebook("07_example", "smoke", None, given)
+
+
+def test_opening_trains_nothing_until_results_are_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr(study, "metrics", lambda configs, *rest: asked.append(configs) or "table")
+    nb = notebook.open_notebook("07_example", "smoke", [0, 1])
+    assert nb.asked == study.NOTEBOOK_RUNS["07"] and len(nb.runs) == len(nb.configs)
+    assert len(nb.configs) == 2 * len(nb.asked) and not asked
+    assert all(c.pretrained for c in nb.trained) and len(nb.trained) < len(nb.configs)
+    assert nb.results == "table" and nb.results == "table" and asked == [nb.configs]
+    assert notebook.open_notebook("00_map", "smoke").configs == []
+
+
+def test_undeclared_parameters_are_those_only_papermill_assigns():
+    cells = ["%pip list", "PROFILE: str = None\nSEEDS = None", "# Parameters\nPROFIL = 'smoke'\n"]
+    assert notebook.undeclared(cells) == (["PROFIL"], ["PROFILE", "SEEDS"])
+    assert notebook.undeclared([*cells[:2], "# Parameters\nSEEDS = [0]\n"])[0] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"PROFILE": "smoke", "SEEDS": "0,1"}, None),
+        ({"PROFIL": "smoke"}, "ConfigError: Unknown parameter PROFIL: notebook 00_map"),
+        ({"PROFILE": "huge"}, "ConfigError: Unknown profile 'huge'"),
+        ({"SEEDS": -1}, "ConfigError: SEEDS is -1: give whole numbers"),
+    ],
+)
+def test_a_real_notebook_under_papermill(tmp_path, settings, says):
+    (tmp_path / "built").mkdir()
+    book = reproduce.notebook_paths()["00"]
+    said = reproduce.execute(book, tmp_path / "built", tmp_path, settings)
+    assert (said is None) if says is None else (says in said)
+
+
+EXPLAINED = [p for n, p in reproduce.notebook_paths().items() if n < "05"]
+
+
+@pytest.mark.parametrize("book", EXPLAINED, ids=lambda p: p.stem)
+def test_papermill_explains_every_parameter(book):
+    told = papermill.inspect_notebook(book)
+    assert {"PROFILE", "SEEDS", "JOBS", "DEVICE"} <= set(told)
+    for parameter in told.values():
+        assert parameter["inferred_type_name"] != "None" and parameter["help"], parameter
 
 
 def book_of(path, code):
     """A notebook of one cell, after the set-up that every notebook has."""
-    first = "from vjepa_lib.show import notebook\nnb = notebook.setup('07_example', 'smoke')"
+    first = (
+        "from vjepa_lib.show import notebook\nnb = notebook.open_notebook('07_example', 'smoke')"
+    )
     cells = [nbformat.v4.new_code_cell(source) for source in (first, code)]
     book = nbformat.v4.new_notebook(cells=cells)
     book.metadata["kernelspec"] = {

@@ -1,5 +1,6 @@
 """Notebooks: pairs in step, parameters, question first, findings last, no logic."""
 
+import re
 from pathlib import Path
 
 import jupytext
@@ -47,7 +48,7 @@ def test_shape_of_a_notebook(path):
     code = [c for c in found if c.cell_type == "code"]
     assert "parameters" in code[0].metadata.get("tags", [])
     for name in ("PROFILE", "SEEDS", "JOBS", "DEVICE"):
-        assert f"{name} = None" in code[0].source
+        assert re.search(rf"^{name}(: \w+)? = None", code[0].source, re.M)
     last = [c for c in found if c.cell_type == "markdown"][-1]
     assert "What we found" in last.source and "print(" in found[-1].source
     assert not any(line.startswith("class ") for c in code for line in c.source.splitlines())

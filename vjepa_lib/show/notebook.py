@@ -1,60 +1,105 @@
-"""What every notebook begins with: settings, and where its figures go."""
+"""A notebook's opening: its settings, its runs and results, and where its figures go."""
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from vjepa_lib import study
+from vjepa_lib.analysis.ablation import named
+from vjepa_lib.errors import ConfigError
 from vjepa_lib.provenance import ROOT
 from vjepa_lib.show.gallery import Gallery
+from vjepa_lib.study import recorded
 from vjepa_lib.study.store import config_hash
+
+# What a generator of numpy or scikit-learn takes as a seed.
+LARGEST_SEED = 2**32 - 1
+# How papermill's own cell begins.
+_INJECTED = "# Parameters\n"
 
 
 @dataclass(frozen=True)
-class Session:
-    """A notebook's settings.
+class Notebook:
+    """A notebook's settings, and what follows from them.
+
+    Runs and results are looked up when first asked for, so a notebook that trains nothing pays
+    nothing.
 
     Attributes
     ----------
+    number : of the notebook, '07'.
     profile, seeds, jobs, device : what runs it asks for, and how missing ones are trained.
     out : where its figures and tables go.
+    asked : (variant, form) pairs, or triples with a regime, of `study.NOTEBOOK_RUNS`.
+    configs : their runs over the session's seeds.
+    runs : addresses of these runs, for the provenance of a figure.
+    results : metrics of these runs; finished ones are read, missing ones are trained.
+    sources : results by how figures mark them: {'mini, live': .., 'small, recorded': ..}.
+    linear : as `sources`, of the linear probe only and with column `name`.
+    trained : those of the runs that were pretrained.
+    curves : how they trained, with column `name`.
+    clips : the embedded domains, decoded.
     """
 
+    number: str
     profile: study.Profile
     seeds: tuple[int, ...]
     jobs: int
     device: str
     out: Gallery
 
-    def configs(self, asked: Iterable[tuple[str, ...]]) -> list[study.RunConfig]:
-        """Runs of (variant, form) pairs, or triples with a regime, over the session's seeds.
+    @cached_property
+    def asked(self) -> tuple[tuple[str, ...], ...]:
+        return study.NOTEBOOK_RUNS.get(self.number, ())
 
-        Each once, though it be asked for by two names of its regime.
-        """
-        found = [
-            study.resolve(v, f, self.profile.name, s, *regime)
-            for s in self.seeds
-            for v, f, *regime in asked
-        ]
-        return list(dict.fromkeys(found))
+    @cached_property
+    def configs(self) -> list[study.RunConfig]:
+        return study.configs_of(self.asked, self.profile.name, self.seeds)
 
-    def results(self, configs: Sequence[study.RunConfig]) -> pd.DataFrame:
-        """Metrics of runs; finished ones are read, missing ones are trained."""
-        return study.metrics(configs, self.jobs, self.device)
+    @cached_property
+    def runs(self) -> list[str]:
+        return self.hashes(self.configs)
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        return study.metrics(self.configs, self.jobs, self.device)
+
+    @cached_property
+    def sources(self) -> dict[str, pd.DataFrame]:
+        return recorded.beside(self.results, self.asked)
+
+    @cached_property
+    def linear(self) -> dict[str, pd.DataFrame]:
+        return {source: named(rows) for source, rows in self.sources.items()}
+
+    @cached_property
+    def trained(self) -> list[study.RunConfig]:
+        return [c for c in self.configs if study.canonical(c).pretrained]
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        _ = self.results  # whatever is missing is trained first
+        return named(study.curves(self.trained), None)
+
+    @cached_property
+    def clips(self) -> dict:
+        return study.clip_sets(self.profile.data, self.jobs, True)
+
+    def config(self, variant: str, form: str = "released", *regime: str) -> study.RunConfig:
+        """One run of the session's profile and first seed."""
+        return study.resolve(variant, form, self.profile.name, self.seeds[0], *regime)
 
     def hashes(self, configs: Sequence[study.RunConfig]) -> list[str]:
         """Addresses of runs, for the provenance of a figure."""
         return [config_hash(study.canonical(c)) for c in configs]
-
-    def clips(self):
-        """The embedded domains, decoded."""
-        return study.clip_sets(self.profile.data, self.jobs, True)
 
 
 def figures_root() -> Path:
@@ -62,22 +107,100 @@ def figures_root() -> Path:
     return Path(os.environ.get("VJEPA_FIGURES", ROOT / "figures"))
 
 
-def setup(
+def parse_seeds(given: str | int | Iterable[int] | None) -> tuple[int, ...] | None:
+    """Seeds from a list, one number, or text as make takes it: '0,1'; None for the profile's.
+
+    Raises
+    ------
+    ConfigError : not whole numbers from 0 to `LARGEST_SEED`.
+    """
+    if given is None or given == "" or given == []:
+        return None
+    parts = given.split(",") if isinstance(given, str) else given
+    try:
+        parts = [parts] if isinstance(parts, int) else list(parts)
+        # A float or a truth value would become a number silently.
+        fit = all(isinstance(p, str) or type(p) is int for p in parts)
+        seeds = tuple(dict.fromkeys(int(p) for p in parts)) if fit else ()
+    except (TypeError, ValueError):
+        seeds = ()
+    if not seeds or min(seeds) < 0 or max(seeds) > LARGEST_SEED:
+        raise ConfigError(
+            f"SEEDS is {given!r}: give whole numbers from 0 to {LARGEST_SEED}, for instance "
+            f"[0, 1] or '0,1'."
+        )
+    return seeds
+
+
+def parse_jobs(given: str | int | None) -> int:
+    """Number of training processes; None for one per core.
+
+    Raises
+    ------
+    ConfigError : not a whole number above 0.
+    """
+    if given is None or given == "":
+        return os.cpu_count() or 1
+    text = str(given).strip()
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"JOBS is {given!r}: give a whole number of processes, 1 or more.")
+    return int(text)
+
+
+def undeclared(cells: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Parameters that papermill was given but the notebook does not have, and those it has.
+
+    papermill only logs a warning about them and runs the notebook with its defaults.
+
+    Parameters
+    ----------
+    cells : source of the cells run so far.
+
+    Returns
+    -------
+    names papermill's cell assigns and no other does; names the parameters cell assigns.
+    """
+    injected, declared = [], []
+    for source in cells:
+        names = injected if source.startswith(_INJECTED) else declared
+        try:
+            body = ast.parse(source).body
+        except SyntaxError:  # a cell of magics
+            continue
+        for node in body:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+            names += [t.id for t in targets if isinstance(t, ast.Name)]
+    known = dict.fromkeys(n for n in declared if n.isupper())
+    return [n for n in injected if n not in declared], list(known)
+
+
+def _cells_so_far() -> list[str]:
+    """Source of the cells run before this one, if a notebook is running."""
+    try:
+        from IPython import get_ipython
+    except ImportError:  # the library itself does not need IPython
+        return []
+    shell = get_ipython()
+    return list(shell.user_ns.get("In", []))[:-1] if shell else []
+
+
+def open_notebook(
     name: str,
     profile: str | None = None,
-    seeds: Sequence[int] | None = None,
+    seeds: str | int | Sequence[int] | None = None,
     jobs: int | None = None,
     device: str | None = None,
     out: str | Path | None = None,
     published: bool = False,
-) -> Session:
+) -> Notebook:
     """Prepare a notebook.
 
     Parameters
     ----------
     name : of the notebook, for instance '07_factorized_world_model'.
     profile : smoke, mini or small; None for VJEPA_PROFILE, else mini.
-    seeds : None for the profile's.
+    seeds : list or text, [0, 1] or '0,1'; None for VJEPA_SEEDS, else the profile's.
     jobs : training processes; None for VJEPA_JOBS, else one per core.
     device : None for VJEPA_DEVICE, else cpu.
     out : figures folder; None for VJEPA_FIGURES, else `figures`.
@@ -85,17 +208,44 @@ def setup(
 
     Raises
     ------
-    ConfigError : unknown profile.
+    ConfigError : unknown profile or parameter, or a seed or number of processes that is none.
     """
+    unknown, known = undeclared(_cells_so_far())
+    if unknown:
+        raise ConfigError(
+            f"Unknown parameter {', '.join(unknown)}: notebook {name} has {', '.join(known)}."
+        )
     torch.set_num_threads(1)
     chosen = study.get_profile(profile or os.environ.get("VJEPA_PROFILE", "mini"))
-    if seeds is None and os.environ.get("VJEPA_SEEDS"):
-        seeds = [int(s) for s in os.environ["VJEPA_SEEDS"].split(",")]
+    seeds = parse_seeds(os.environ.get("VJEPA_SEEDS") if seeds is None else seeds)
     folder = Path(out) if out else figures_root()
-    return Session(
+    return Notebook(
+        name[:2],
         chosen,
-        tuple(seeds) if seeds else chosen.seeds,
-        jobs or int(os.environ.get("VJEPA_JOBS", os.cpu_count() or 1)),
+        seeds or chosen.seeds,
+        parse_jobs(os.environ.get("VJEPA_JOBS") if jobs is None else jobs),
         device or os.environ.get("VJEPA_DEVICE", "cpu"),
         Gallery(folder.resolve(), name, "" if published else chosen.name),
     )
+
+
+class Session(Notebook):
+    """As `setup` returns it: runs and results are asked for by hand."""
+
+    def configs(self, asked: Iterable[tuple[str, ...]]) -> list[study.RunConfig]:
+        """Runs of (variant, form) pairs, or triples with a regime, over the session's seeds."""
+        return study.configs_of(list(asked), self.profile.name, self.seeds)
+
+    def results(self, configs: Sequence[study.RunConfig]) -> pd.DataFrame:
+        """Metrics of runs; finished ones are read, missing ones are trained."""
+        return study.metrics(configs, self.jobs, self.device)
+
+    def clips(self):
+        """The embedded domains, decoded."""
+        return study.clip_sets(self.profile.data, self.jobs, True)
+
+
+def setup(*args, **options) -> Session:
+    """As `open_notebook`, for notebooks that ask for runs and results by hand."""
+    nb = open_notebook(*args, **options)
+    return Session(nb.number, nb.profile, nb.seeds, nb.jobs, nb.device, nb.out)

@@ -40,7 +40,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "train_run",
             "training_clips",
         ],
-        "notebook_runs": ["NOTEBOOK_RUNS", "TRANSFER", "runs_for"],
+        "notebook_runs": ["NOTEBOOK_RUNS", "TRANSFER", "configs_of", "runs_for"],
         "store": ["Run", "RunStore", "config_hash"],
     },
 )

@@ -66,17 +66,27 @@ NOTEBOOK_RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def runs_for(
-    notebooks: Iterable[str], profile: str, seeds: Sequence[int] | None = None
+def configs_of(
+    asked: Iterable[tuple[str, ...]], profile: str, seeds: Sequence[int]
 ) -> list[RunConfig]:
-    """Runs to train for the given notebooks (by number); all first seeds before all second ones."""
-    seeds = tuple(seeds) if seeds else get_profile(profile).seeds
-    asked = dict.fromkeys(p for n in notebooks for p in NOTEBOOK_RUNS.get(n, ()))
+    """Runs of (variant, form) pairs, or triples with a regime; all first seeds first.
+
+    Each once, though it be asked for by two names of its regime. A supervised reference gets one
+    seed: it only shows what a benchmark takes.
+    """
     found = [
-        canonical(resolve(v, f, profile, s, *regime))
+        resolve(v, f, profile, s, *regime)
         for s in seeds
         for v, f, *regime in asked
-        # One seed of a supervised reference is enough: it only shows what a benchmark takes.
         if s == seeds[0] or v not in REFERENCES[1:]
     ]
     return list(dict.fromkeys(found))
+
+
+def runs_for(
+    notebooks: Iterable[str], profile: str, seeds: Sequence[int] | None = None
+) -> list[RunConfig]:
+    """Runs to train for the given notebooks (by number), those that are shared once."""
+    seeds = tuple(seeds) if seeds else get_profile(profile).seeds
+    asked = dict.fromkeys(p for n in notebooks for p in NOTEBOOK_RUNS.get(n, ()))
+    return list(dict.fromkeys(map(canonical, configs_of(asked, profile, seeds))))
