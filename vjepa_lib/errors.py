@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class CompanionError(Exception):
     """Base of every error this package raises on purpose.
@@ -29,3 +31,14 @@ class ShapeError(CompanionError, ValueError):
 
 class RunStoreError(CompanionError):
     """A results folder or a stored run that cannot be read, written or locked."""
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: on one line, and no longer than 60 characters."""
+    value = getattr(value, "item", lambda: value)()  # 1.5, not np.float64(1.5)
+    try:
+        text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    except ValueError:  # Python writes no whole number of more than some thousand digits
+        text = f"a {type(value).__name__} too long to show"
+    text = " ".join(text.split("\n"))
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vjepa_lib.errors import DataError
+from vjepa_lib.errors import DataError, shown
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?", re.ASCII)
 
@@ -134,12 +134,6 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
         raise DataError(
             f"{path}, line {reader.line_num}: not a row of a CSV file ({error}); download it again."
         ) from error
-
-
-def shown(value: Any) -> str:
-    """A value as a message shows it: one line, not too long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _kind(value: Any) -> str:

@@ -16,10 +16,9 @@ from vjepa_lib.datasets.annotations import (
     find_annotation,
     read_json,
     read_rows,
-    shown,
 )
 from vjepa_lib.datasets.base import DatasetInfo, Entry, FileIndex, Listing, register
-from vjepa_lib.errors import DataError
+from vjepa_lib.errors import DataError, shown
 from vjepa_lib.video.manifests import UNLABELLED
 
 _SPLITS = {"training": "train", "validation": "val", "testing": "test"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vjepa_lib.datasets.annotations import as_stretch, as_text, read_rows, shown
+from vjepa_lib.datasets.annotations import as_stretch, as_text, read_rows
 from vjepa_lib.datasets.base import DatasetInfo, Entry, FileIndex, Listing, register
-from vjepa_lib.errors import DataError
+from vjepa_lib.errors import DataError, shown
 from vjepa_lib.video.manifests import UNLABELLED
 
 _SPLITS = {"train": "train", "val": "val", "validate": "val", "validation": "val", "test": "test"}

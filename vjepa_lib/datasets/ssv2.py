@@ -14,10 +14,9 @@ from vjepa_lib.datasets.annotations import (
     read_json,
     read_lines,
     read_records,
-    shown,
 )
 from vjepa_lib.datasets.base import DatasetInfo, Entry, FileIndex, Listing, register
-from vjepa_lib.errors import DataError
+from vjepa_lib.errors import DataError, shown
 from vjepa_lib.video.manifests import UNLABELLED
 
 _PREFIX = "something-something-v2-"  # files of the first release; the second has bare names

@@ -19,7 +19,7 @@ from types import ModuleType
 
 import numpy as np
 
-from vjepa_lib.errors import ConfigError, DataError, ShapeError
+from vjepa_lib.errors import ConfigError, DataError, ShapeError, shown
 
 BACKENDS = ("decord", "pyav")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
@@ -234,6 +234,17 @@ def _reason(error: BaseException) -> str:
     return line[:160].rstrip(". ") or type(error).__name__
 
 
+def _must_exist(path: Path) -> None:
+    if os.path.isfile(path):
+        return
+    text = os.fspath(path)
+    if "\0" in text or len(text) > 1000:  # the system refuses to look for it
+        raise DataError(
+            f"No file can be called {shown(text)} ({len(text):,} characters); correct the path."
+        )
+    raise DataError(f"{path} does not exist; correct the path or the manifest's root folder.")
+
+
 def read_frames(
     path: str | Path, indices: FrameChoice | None = None, *, backend: str | None = None
 ) -> np.ndarray:
@@ -260,8 +271,7 @@ def read_frames(
         The file is missing, damaged or has fewer frames than asked for.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path} does not exist; correct the path or the manifest's root folder.")
+    _must_exist(path)
     if is_image(path):
         read = _image_read
     else:
@@ -303,8 +313,7 @@ def probe_video(path: str | Path, *, backend: str | None = None) -> VideoInfo:
         The file is missing, damaged or holds no frames.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path} does not exist; correct the path or the manifest's root folder.")
+    _must_exist(path)
     if backend is None and _av() is not None:
         backend = "pyav"
     try:

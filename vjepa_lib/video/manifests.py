@@ -3,15 +3,18 @@
 A manifest is a CSV or Parquet table with one row a clip.  `path`, `label` and `split` are
 required; `label_name`, `start`, `end`, `frame_count`, `fps` and `checksum` are known; every other
 column is a *factor* and passes through untouched (speed, colour, camera, ...).  What a table may
-hold is in `COLUMNS`; `schema()` gives it as a Table Schema, stored in `data_manifests/schema.json`.
+hold is in `manifest_format`.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
+import re
 import uuid
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,50 +23,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import ConfigError, DataError, shown
+from vjepa_lib.video.manifest_format import COLUMNS, LIMITS, SPLITS, UNLABELLED, schema, validate
 
-SPLITS = ("train", "val", "test")
-#: Label of a clip whose class is not published (test sets); never valid for a probe.
-UNLABELLED = -1
-
-#: Known columns: (Table Schema type, required, meaning).
-COLUMNS: dict[str, tuple[str, bool, str]] = {
-    "path": ("string", True, "Video or image file, absolute or relative to the manifest's root."),
-    "label": ("integer", True, "Class number from 0; -1 where no class is published."),
-    "split": ("string", True, "train, val or test."),
-    "label_name": ("string", False, "Name of the class; one name per label."),
-    "start": ("number", False, "First second of the clip inside the file; empty: its start."),
-    "end": ("number", False, "Last second of the clip inside the file; empty: its end."),
-    "frame_count": ("integer", False, "Frames of the file."),
-    "fps": ("number", False, "Frames per second of the file; 0 for a still image."),
-    "checksum": ("string", False, "SHA-256 of the file, 64 hexadecimal digits."),
-}
-REQUIRED = tuple(name for name, (_, required, _) in COLUMNS.items() if required)
-
-
-def schema() -> dict[str, Any]:
-    """The format as a Table Schema (Frictionless Data), as stored in `schema.json`."""
-    fields = []
-    for name, (kind, required, meaning) in COLUMNS.items():
-        constraints: dict[str, Any] = {"required": required}
-        if name == "label":
-            constraints["minimum"] = UNLABELLED
-        elif name == "split":
-            constraints["enum"] = list(SPLITS)
-        elif name == "checksum":
-            constraints["pattern"] = "[0-9a-f]{64}"
-        elif kind in ("number", "integer"):
-            constraints["minimum"] = 0
-        fields.append(
-            {"name": name, "type": kind, "description": meaning, "constraints": constraints}
-        )
-    return {
-        "title": "Clip manifest",
-        "description": "One row a clip; columns not listed here are factors of any type.",
-        "fields": fields,
-        "missingValues": [""],
-        "primaryKey": ["path", "start", "end"],
-    }
+__all__ = [
+    "COLUMNS",
+    "SPLITS",
+    "UNLABELLED",
+    "Manifest",
+    "checksum",
+    "concat",
+    "make_manifest",
+    "read_manifest",
+    "read_path_label",
+    "schema",
+    "write_atomic",
+    "write_manifest",
+    "write_path_label",
+]
 
 
 @dataclass(frozen=True)
@@ -141,7 +118,7 @@ class Manifest:
         checksums = self.table.get("checksum")
         for row, path in enumerate(self.paths):
             if checksums is not None and isinstance(checksums.iloc[row], str):
-                identity = str(path.is_file())
+                identity = str(os.path.isfile(path))
             else:
                 identity = _identity(path)
             content.update(identity.encode())
@@ -151,7 +128,7 @@ class Manifest:
 def _identity(path: Path) -> str:
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have such a name
         return "missing"
     return f"{status.st_size}:{status.st_mtime_ns}"
 
@@ -160,138 +137,6 @@ def checksum(path: str | Path) -> str:
     """SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-# --- validation -------------------------------------------------------------------------------
-
-
-def _fail(source: str, row: int | None, column: str, problem: str) -> None:
-    # Row numbers count as a text editor counts a CSV's lines: the header is line 1.
-    place = f"{source}, column {column}" if row is None else f"{source}, line {row + 2}, {column}"
-    raise DataError(f"{place}: {problem}")
-
-
-def _first(mask: pd.Series | np.ndarray) -> int | None:
-    found = np.flatnonzero(np.asarray(mask))
-    return int(found[0]) if found.size else None
-
-
-def _as_number(table: pd.DataFrame, name: str, source: str) -> pd.Series:
-    column = table[name]
-    numbers = pd.to_numeric(column, errors="coerce")
-    bad = _first(numbers.isna() & column.notna() & (column.astype(str).str.strip() != ""))
-    if bad is not None:
-        _fail(source, bad, name, f"{column.iloc[bad]!r} is not a number; correct the cell.")
-    return numbers.astype("float64")
-
-
-def _as_integer(table: pd.DataFrame, name: str, source: str, least: int) -> pd.Series:
-    numbers = _as_number(table, name, source)
-    bad = _first(numbers.notna() & ((numbers % 1 != 0) | (numbers < least)))
-    if bad is not None:
-        _fail(
-            source,
-            bad,
-            name,
-            f"{table[name].iloc[bad]} is not a whole number of at least {least}; correct the cell.",
-        )
-    return numbers.astype("Int64")
-
-
-def _validate(
-    table: pd.DataFrame, source: str, classes: Sequence[str] | None
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    table = table.reset_index(drop=True).copy()
-    for name in REQUIRED:
-        if name not in table.columns:
-            raise DataError(
-                f"{source} lacks the column {name!r}; a manifest needs {', '.join(REQUIRED)},"
-                f" and this one has {', '.join(map(str, table.columns))}."
-            )
-    if not len(table):
-        raise DataError(f"{source} has no rows; a manifest needs at least one clip.")
-
-    for name in ("path", "split"):
-        empty = _first(table[name].isna() | (table[name].astype(str).str.strip() == ""))
-        if empty is not None:
-            _fail(source, empty, name, "the cell is empty; fill it in or remove the line.")
-        table[name] = table[name].astype("str")
-    bad = _first(~table["split"].isin(SPLITS))
-    if bad is not None:
-        known = ", ".join(SPLITS)
-        _fail(source, bad, "split", f"unknown split {table['split'].iloc[bad]!r}; known: {known}.")
-
-    labels = _as_integer(table, "label", source, least=UNLABELLED)
-    empty = _first(labels.isna())
-    if empty is not None:
-        _fail(source, empty, "label", f"the cell is empty; write {UNLABELLED} for no label.")
-    table["label"] = labels.astype("int64")
-
-    for name in ("start", "end", "fps"):
-        if name in table:
-            table[name] = _as_number(table, name, source)
-            bad = _first(table[name] < 0)
-            if bad is not None:
-                _fail(source, bad, name, f"{table[name].iloc[bad]} is negative; correct the cell.")
-    if "start" in table and "end" in table:
-        bad = _first(table["end"] <= table["start"])
-        if bad is not None:
-            _fail(source, bad, "end", "the clip ends before it starts; correct start or end.")
-    if "frame_count" in table:
-        table["frame_count"] = _as_integer(table, "frame_count", source, least=0)
-    if "checksum" in table:
-        table["checksum"] = table["checksum"].astype("str").str.lower()
-        bad = _first(table["checksum"].notna() & ~table["checksum"].str.fullmatch(r"[0-9a-f]{64}|"))
-        if bad is not None:
-            _fail(source, bad, "checksum", "not a SHA-256 of 64 hexadecimal digits; recompute it.")
-        table["checksum"] = table["checksum"].mask(table["checksum"] == "")
-
-    key = [name for name in ("path", "start", "end") if name in table]
-    twice = _first(table.duplicated(key))
-    if twice is not None:
-        same = (table["path"] == table["path"].iloc[twice]).to_numpy()
-        earlier = _first(same)
-        _fail(
-            source,
-            twice,
-            "path",
-            f"{table['path'].iloc[twice]!r} already stands in line {earlier + 2};"
-            " remove one of the two.",
-        )
-    return table, _check_names(table, source, classes)
-
-
-def _check_names(
-    table: pd.DataFrame, source: str, classes: Sequence[str] | None
-) -> tuple[str, ...]:
-    """Label names, by position, from the class list given or from the column `label_name`."""
-    if classes is not None:
-        bad = _first(table["label"] >= len(classes))
-        if bad is not None:
-            _fail(
-                source,
-                bad,
-                "label",
-                f"label {table['label'].iloc[bad]} has no class; the class list has"
-                f" {len(classes)} (0 to {len(classes) - 1}).",
-            )
-    names = {} if classes is None else dict(enumerate(classes))
-    if "label_name" in table:
-        table["label_name"] = table["label_name"].astype("str")
-        pairs = table.loc[
-            table["label_name"].notna() & (table["label"] != UNLABELLED), ["label", "label_name"]
-        ].drop_duplicates()
-        for row, label, name in pairs.itertuples():
-            if names.setdefault(label, name) != name:
-                _fail(
-                    source,
-                    row,
-                    "label_name",
-                    f"label {label} is called {name!r} here and {names[label]!r} elsewhere;"
-                    " give it one name.",
-                )
-    count = len(classes) if classes is not None else int(table["label"].max()) + 1
-    return tuple(names.get(label, str(label)) for label in range(count))
 
 
 # --- reading and writing ----------------------------------------------------------------------
@@ -321,8 +166,18 @@ def make_manifest(
     DataError
         Naming source, line and column of the first cell that does not fit.
     """
-    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-    table, names = _validate(table, source, classes)
+    if isinstance(rows, pd.DataFrame):
+        table = rows
+    else:
+        rows = list(rows)
+        try:
+            table = pd.DataFrame(rows)
+        except UnicodeEncodeError as error:  # a file name of other bytes, as the system gives it
+            raise DataError(
+                f"{source}: {shown(error.object)} holds bytes that are no UTF-8, which a manifest"
+                " cannot; rename the file."
+            ) from error
+    table, names = validate(table, source, classes)
     return Manifest(table, Path(root), names, source)
 
 
@@ -355,15 +210,12 @@ def read_manifest(
         Naming file, line and column of the first thing that does not fit.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"The manifest {path} does not exist; build it or correct the path.")
     suffix = path.suffix.lower()
     try:
         if suffix == ".csv":
-            text = {name: "str" for name in ("path", "split", "label_name", "checksum")}
-            table = pd.read_csv(
-                path, dtype=text, encoding="utf-8-sig", keep_default_na=False, na_values=[""]
-            )
+            table = _read_csv(path)
         elif suffix == ".parquet":
             table = pd.read_parquet(path)
         else:
@@ -377,19 +229,38 @@ def read_manifest(
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} cannot be read as a table ({reason}); rebuild it.") from error
-    table, names = _validate(table, str(path), classes)
+    table, names = validate(table, str(path), classes)
     manifest = Manifest(table, Path(root) if root is not None else path.parent, names, str(path))
     if check_files:
-        missing = [row for row, file in enumerate(manifest.paths) if not file.is_file()]
+        missing = [row for row, file in enumerate(manifest.paths) if not os.path.isfile(file)]
         if missing:
-            _fail(
-                str(path),
-                missing[0],
-                "path",
-                f"{manifest.paths[missing[0]]} does not exist ({len(missing)} of"
-                f" {len(manifest)} files are missing); correct the paths or give their root.",
+            raise DataError(
+                f"{path}, line {missing[0] + 2}, path: {manifest.paths[missing[0]]} does not exist"
+                f" ({len(missing)} of {len(manifest)} files are missing); correct the paths or give"
+                " their root."
             )
     return manifest
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """A CSV file as a table; pandas mends doubtful files silently, this refuses them."""
+    text = {name: "str" for name in ("path", "split", "label_name", "checksum")}
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        header = next(csv.reader(stream), [])
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:  # pandas would call the second one `label.1`
+        raise DataError(f"{path} has the column {shown(twice)} twice; remove or rename one.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+        return pd.read_csv(
+            path,
+            dtype={name: kind for name, kind in text.items() if name in header},
+            encoding="utf-8-sig",
+            keep_default_na=False,
+            na_values=[""],
+            index_col=False,
+            low_memory=False,
+        )
 
 
 def write_atomic(path: str | Path, text: str) -> Path:
@@ -440,7 +311,11 @@ def write_manifest(manifest: Manifest, path: str | Path) -> Path:
     order = [name for name in COLUMNS if name in table]
     table = table[order + [name for name in table.columns if name not in order]]
     if suffix == ".csv":
-        return write_atomic(path, table.to_csv(index=False, lineterminator="\n"))
+        text = table.to_csv(index=False, lineterminator="\n")
+        if "\r" in text:  # some versions of Python leave such a cell without quotation marks
+            quoted = csv.QUOTE_NONNUMERIC
+            text = table.to_csv(index=False, lineterminator="\n", quoting=quoted)
+        return write_atomic(path, text)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -473,17 +348,29 @@ def read_path_label(
         As in `read_manifest`.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"The list {path} does not exist; correct the path.")
+    try:
+        # Not splitlines(): a file's name may hold the other characters that it splits at.
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as UTF-8 text ({error}); save it as such.") from (
+            error
+        )
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         file, _, label = line.rstrip().rpartition(" ")
-        if not file or not label.lstrip("-").isdigit():
+        if not file.strip() or not re.fullmatch(r"-?[0-9]{1,18}", label, re.ASCII):
             raise DataError(
                 f"{path}, line {number}: expected `path label` with a whole-number label,"
-                f" not {line.strip()!r}."
+                f" not {shown(line.strip())}."
+            )
+        least, most = UNLABELLED, LIMITS["label"]
+        if not least <= int(label) <= most:
+            raise DataError(
+                f"{path}, line {number}: label {label} is outside {least} to {most:,}; correct it."
             )
         rows.append({"path": file, "label": int(label), "split": split})
     if not rows:
@@ -493,9 +380,22 @@ def read_path_label(
 
 
 def write_path_label(manifest: Manifest, path: str | Path, split: str | None = None) -> Path:
-    """Export a `path label` text file with absolute paths, as V-JEPA's data loader reads it."""
+    """Export a `path label` text file with absolute paths, as V-JEPA's data loader reads it.
+
+    Raises
+    ------
+    DataError
+        A path holds a line break, which such a list cannot hold.
+    """
     if split is not None:
         manifest = manifest.split(split)
+    for row, file in enumerate(manifest.paths):
+        if set("\n\r\0") & set(os.fspath(file)):
+            raise DataError(
+                f"{manifest.source}, row {row + 1}{f' of {split}' if split else ''}: the path"
+                f" {shown(manifest.table['path'].iloc[row])} holds a line break, which a `path"
+                " label` list cannot; rename the file or write .csv."
+            )
     lines = [
         f"{os.path.abspath(file)} {label}\n"
         for file, label in zip(manifest.paths, manifest.labels, strict=True)
