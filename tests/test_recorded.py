@@ -7,6 +7,8 @@ import pytest
 
 from vjepa_lib import reproduce, study
 from vjepa_lib.errors import CompanionError, DataError
+from vjepa_lib.show import report
+from vjepa_lib.show.gallery import Gallery, read_index
 from vjepa_lib.study import recorded
 from vjepa_lib.study.store import config_hash
 
@@ -46,6 +48,36 @@ def test_every_run_has_its_provenance(live):
     assert [t["name"] for t in full["hw1 (released), mixed"]["train"]["terms"]] == [
         "jepa", "context", "hw",
     ]  # fmt: skip
+
+
+def test_records_say_which_code_made_them(live, tmp_path, monkeypatch, capsys):
+    _, folder = live
+    assert set(recorded.load(ASKED, "smoke", folder).code) == {"today"}
+    assert recorded.made_by_whom("smoke", folder) == "today"
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    runs = recorded.runs("smoke", tmp_path)
+    hw = runs.variant == "hw1"
+    assert runs.code[hw].str.contains("terms/hw=").all()
+    runs["commit"] = "abc1234def"
+    runs.loc[hw, "code"] = runs.code[hw].str.replace("terms/hw=", "terms/hw=0")
+    runs.loc[runs.variant == "random_init", "code"] = None
+    runs.to_csv(tmp_path / "smoke_runs.csv", index=False)
+    rows = recorded.load(ASKED, "smoke", tmp_path).set_index("variant").code
+    assert rows["baseline"].unique() == ["today"]
+    assert rows["hw_ld"].unique() == rows["random_init"].unique() == ["commit abc1234"]
+    assert recorded.made_by_whom("smoke", tmp_path) == "commit abc1234"
+    assert recorded.main(["code", "--profile", "smoke", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "term hw" in said and "before it was fingerprinted" in said
+    # Figures carry it.
+    monkeypatch.setattr(recorded, "made_by_whom", lambda profile: f"commit of {profile}")
+    data = pd.DataFrame({"top1": [1.0], "source": ["small, recorded"]})
+    Gallery(tmp_path / "figures", "07_x", "small").table(data, "old", "Numbers.")
+    (entry,) = read_index(tmp_path / "figures")
+    assert entry["code"] == {"small, recorded": "commit of small"}
+    page = report.build(tmp_path / "figures", tmp_path / "runs").read_text()
+    assert "small, recorded: made by the code of commit of small" in page
 
 
 def test_nothing_recorded_is_an_empty_table_and_nothing_to_check(tmp_path):

@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 
+from vjepa_lib import study
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.evaluation.features import read_features
 from vjepa_lib.evaluation.probes import attentive_probe, linear_probe
@@ -22,6 +23,7 @@ from vjepa_lib.model.vit import Encoder, EncoderConfig
 from vjepa_lib.paper.config import PROTOCOLS, Heads, Protocol, Settings, load_settings
 from vjepa_lib.paper.rows import last_change, rows_of
 from vjepa_lib.paper.training import TrainingRun, load_encoder
+from vjepa_lib.study.fingerprint import training_code
 from vjepa_lib.study.store import config_hash, ensure
 from vjepa_lib.training.distributed import check_device
 from vjepa_lib.training.sources import StreamedClips
@@ -54,6 +56,17 @@ class ProbeRun:
     heads: Heads
     profile: str = "paper"
     kind: str = "probe"
+
+    def code(self) -> dict[str, list]:
+        """Functions and classes it depends on, those of its encoder among them, by part."""
+        own = {
+            "data": [StreamedClips],
+            "readings": [read_features, linear_probe, attentive_probe],
+        }
+        if self.variant == "official":
+            return own | {"model": [Encoder]}
+        terms = [name for name, _, _ in study.get_variant(self.variant).terms]
+        return training_code(["jepa", "context", *terms]) | own
 
 
 def benchmark_rows(settings: Settings, name: str) -> tuple[Manifest, str, int]:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock, Timeout
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from vjepa_lib import study
 from vjepa_lib.errors import ConfigError, RunStoreError
 from vjepa_lib.model.vit import Encoder
 from vjepa_lib.paper.config import Regime, Settings
 from vjepa_lib.paper.rows import training_rows
+from vjepa_lib.study.fingerprint import training_code
 from vjepa_lib.study.store import RunStore, config_hash
 from vjepa_lib.training.distributed import World, check_device, start
 from vjepa_lib.training.pretrain import Pretrained, StreamedMixture, Trainer, TrainSetup, pretrain
@@ -48,6 +49,10 @@ class TrainingRun:
     data: tuple[SetUsed, ...]
     profile: str = "paper"
     kind: str = "pretraining"
+
+    def code(self) -> dict[str, list]:
+        """Functions and classes its weights depend on, by part (`fingerprint.code_of`)."""
+        return {"data": [StreamedMixture], **training_code(t.name for t in self.train.terms)}
 
 
 def training_run(
@@ -117,6 +122,7 @@ def _alone(store: RunStore, run: TrainingRun, world: World) -> Iterator[bool]:
 
     def take() -> bool:
         store.check_writable()
+        store.tidy()
         (store.root / ".locks").mkdir(exist_ok=True)
         try:
             lock.acquire(timeout=LOCK_PATIENCE)
@@ -125,6 +131,7 @@ def _alone(store: RunStore, run: TrainingRun, world: World) -> Iterator[bool]:
                 f"Run {config_hash(run)} is being trained by another process: wait for it, or stop "
                 "it and give this command again."
             ) from None
+        store.say_what_is_made_anew([run])
         return not store.has(run)
 
     try:
@@ -221,11 +228,9 @@ def load_encoder(settings: Settings, run: TrainingRun) -> Encoder:
 
     Raises
     ------
-    RunStoreError : the run is not finished, or its encoder was deleted.
+    RunStoreError : the run is not finished, or its encoder is damaged.
     """
-    path = settings.store.load(run).path / study.ENCODER_FILE
-    if not path.exists():
-        raise RunStoreError(f"{path} is gone: delete its folder and train the run again.")
+    state = settings.store.weights(run, study.ENCODER_FILE)
     encoder = Encoder(run.train.encoder)
-    encoder.load_state_dict(load_file(path))
+    encoder.load_state_dict(state)
     return encoder.requires_grad_(False).eval()

@@ -47,7 +47,7 @@ def read_index(out: str | Path) -> list[dict]:
     Returns
     -------
     list of dicts: name, kind ('figure' or 'table'), caption, notebook, profile, runs, commit,
-    sources, shown, files.
+    sources, shown, code (of the recorded runs shown), files.
 
     Raises
     ------
@@ -89,6 +89,16 @@ def _shown(data: pd.DataFrame) -> list[str]:
     """Which runs some data come from, by their column `source`: ['mini, live', 'small, recorded']."""
     values = dict.fromkeys(map(str, data["source"])) if "source" in data else {}
     return [v for v in values if v.endswith((", live", ", recorded"))]
+
+
+def _recorded_by(shown: Sequence[str]) -> dict[str, str]:
+    """Which code made the recorded runs among some: 'today', or the commits if it has changed."""
+    old = [v for v in shown if v.endswith("recorded")]
+    if not old:
+        return {}
+    from vjepa_lib.study import recorded  # needs torch, which a figure of facts does not
+
+    return {v: recorded.made_by_whom(v.split(",")[0]) for v in old}
 
 
 def _legend(caption: str, shown: Sequence[str]) -> str:
@@ -147,6 +157,7 @@ class Gallery:
             "notebook": self.notebook,
             "profile": self.profile,
             "shown": list(shown),
+            "code": _recorded_by(shown),
             "runs": sorted(set(runs)),
             "sources": [*sources, *(RECORDED for v in shown if v.endswith("recorded"))],
             "commit": self.commit or commit(),

@@ -57,6 +57,9 @@ def _origin(entry: dict, runs: str) -> str:
     source = f"commit <code>{html.escape(entry['commit'][:12])}</code>"
     if entry["sources"]:
         source += "; " + html.escape(", ".join(entry["sources"]))
+    for shown, code in entry.get("code", {}).items():
+        if code != "today":
+            source += f"; {html.escape(shown)}: made by the code of {html.escape(code)}"
     if entry["runs"]:
         links = " ".join(
             f'<a href="{quote(runs)}/{r}/provenance.json"><code>{r[:6]}</code></a>'

@@ -11,7 +11,7 @@ import lazy_loader
 # Loaded on first use: naming or colouring a variant must not wait for torch.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cluster", "recorded", "store"],
+    submodules=["cluster", "fingerprint", "recorded", "store"],
     submod_attrs={
         "variants": [
             "CONTRASTS",

@@ -11,6 +11,8 @@ from vjepa_lib.datasets.synthetic import REGIMES, DataSpec
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.evaluation.probes import ProbeConfig
 from vjepa_lib.model.masking import MaskingConfig
+from vjepa_lib.model.vit import Encoder
+from vjepa_lib.study.fingerprint import embedded_code, training_code
 from vjepa_lib.study.profiles import get_profile
 from vjepa_lib.study.variants import FORMS, REFERENCES, VARIANTS, get_variant
 from vjepa_lib.training.pretrain import TermSpec, TrainSetup
@@ -91,6 +93,20 @@ class RunConfig:
     @property
     def pretrained(self) -> bool:
         return self.kind == "pretrain"
+
+    def code(self) -> dict[str, list]:
+        """Functions and classes its results depend on, by part (`fingerprint.code_of`)."""
+        from vjepa_lib.evaluation.evaluate import evaluate
+        from vjepa_lib.study import results
+
+        if self.kind in ("supervised", "single_frame"):
+            readings, train = results.supervised_rows, {"model": [Encoder]}
+        else:
+            # The initial weights do not depend on the objective.
+            readings = evaluate
+            train = training_code(t.name for t in self.train.terms if self.pretrained)
+            train["step"].append(results.training_clips)
+        return {"data": embedded_code(), **train, "readings": [readings]}
 
 
 def resolve(

@@ -1,11 +1,12 @@
 """Recorded runs: results of a larger profile, trained once and committed as tables.
 
 `data_manifests/recorded/<profile>_results.csv` has a row per run, benchmark and probe;
-`<profile>_runs.csv` a row per run: names, address, commit, versions, machine, date, duration, and how
-the training ended; `<profile>_configs.json` every configuration in full. `load` returns what
+`<profile>_runs.csv` a row per run: names, address, commit and digests of the code that made it,
+versions, machine, date, duration, and how the training ended; `<profile>_configs.json` every configuration in full. `load` returns what
 `study.metrics` would, had it trained them here.
 
-`python -m vjepa_lib.study.recorded export --profile small` writes them from the run store.
+`python -m vjepa_lib.study.recorded export --profile small` writes them from the run store;
+`python -m vjepa_lib.study.recorded code` says which were made by other code than today's.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pandas as pd
 from vjepa_lib.errors import CompanionError, DataError
 from vjepa_lib.provenance import ROOT, cpu_name
 from vjepa_lib.study.configs import canonical, resolve
+from vjepa_lib.study.fingerprint import changed, code_of
 from vjepa_lib.study.notebook_runs import NOTEBOOK_RUNS, runs_for
 from vjepa_lib.study.results import clip_sets, runs_root, train_run
 from vjepa_lib.study.store import RunStore, config_hash, plain
@@ -34,7 +36,7 @@ _METRICS = (
     "benchmark", "probe", "top1", "correct", "n_test", "n_train", "n_val",
     "factor", "cut", "half", "chance",
 )  # fmt: skip
-_COLUMNS = (*_METRICS, *NAMES, "run", "commit", "profile", "trained_as")
+_COLUMNS = (*_METRICS, *NAMES, "run", "commit", "profile", "code", "trained_as")
 # How a training ended: what the curves' last rows say.
 _ENDS = ("total", "jepa", "rank_me", "token_rank_me", "feature_std")
 
@@ -44,6 +46,7 @@ def _row(run) -> dict:
     facts = dict(run.provenance)
     versions = facts.pop("versions")
     facts.pop("hash", None)
+    facts["code"] = " ".join(f"{part}={digest}" for part, digest in facts["code"].items())
     ends = {}
     for name in _ENDS:
         if name in run.curves and run.curves[name].notna().any():
@@ -91,6 +94,36 @@ def runs(profile: str = PROFILE, folder: Path = FOLDER) -> pd.DataFrame:
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["run", *NAMES])
 
 
+def made_by(profile: str = PROFILE, folder: Path = FOLDER) -> pd.DataFrame:
+    """Which code made the recorded runs.
+
+    Returns
+    -------
+    DataFrame, a row per run: `run`, names, `commit`; `code`, which is 'today' if the code that decides
+    the run is that of now, else 'commit' and the first digits of the one that made it; `differs`,
+    what has changed since, in words.
+    """
+    table = runs(profile, folder)
+    kept = table["code"] if "code" in table else pd.Series("", table.index)
+    differs = []
+    for row, code in zip(table.itertuples(), kept.fillna(""), strict=True):
+        then = dict(part.split("=") for part in code.split())
+        now = code_of(resolve(row.variant, row.form, row.profile, int(row.seed), row.regime))
+        differs.append(changed(then, now) if then else "code before it was fingerprinted")
+    made = [
+        f"commit {commit[:7]}" if what else "today"
+        for commit, what in zip(table.get("commit", ()), differs, strict=True)
+    ]
+    names = table.reindex(columns=["run", *NAMES, "commit"])
+    return names.assign(code=made, differs=differs)
+
+
+def made_by_whom(profile: str = PROFILE, folder: Path = FOLDER) -> str:
+    """`made_by` in a few words for captions: 'today', or the commits whose code was another."""
+    code = made_by(profile, folder).code.unique()
+    return ", ".join(sorted(set(code) - {"today"})) or "today"
+
+
 def load(
     asked: Iterable[tuple[str, ...]] | None = None,
     profile: str = PROFILE,
@@ -115,6 +148,7 @@ def load(
     if not path.exists():
         return pd.DataFrame(columns=list(_COLUMNS))
     metrics, table = pd.read_csv(path), runs(profile, folder)
+    table = table.assign(code=made_by(profile, folder).code)
     unknown = set(metrics.run) - set(table.run)
     if unknown:
         raise DataError(
@@ -132,7 +166,7 @@ def load(
         rows = found.get((have.variant, have.form, have.regime))
         if rows is None:
             continue
-        part = metrics.merge(rows[["run", "seed", "commit", "profile"]], on="run")
+        part = metrics.merge(rows[["run", "seed", "commit", "profile", "code"]], on="run")
         parts.append(
             part.assign(
                 variant=want.variant,
@@ -268,11 +302,19 @@ def verify(
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vjepa_lib.study.recorded", description=__doc__)
-    parser.add_argument("action", choices=["export"])
+    parser.add_argument(
+        "action",
+        choices=["export", "code"],
+        help="write the tables from the run store; or say which code made the recorded runs",
+    )
     parser.add_argument("--profile", default=PROFILE)
     parser.add_argument("--out", type=Path, default=FOLDER)
     args = parser.parse_args(argv)
     try:
+        if args.action == "code":
+            table = made_by(args.profile, args.out)
+            print(table.value_counts(["code", "differs"], dropna=False).to_string())
+            return 0
         count = export(args.profile, args.out)
     except CompanionError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -8,11 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from vjepa_lib.datasets.synthetic import BENCHMARKS, PRETRAINING, REGIMES, DataSpec
 from vjepa_lib.datasets.synthetic import ensure as render_data
-from vjepa_lib.errors import RunStoreError
 from vjepa_lib.evaluation.evaluate import evaluate, supervised
 from vjepa_lib.evaluation.probes import split_rows
 from vjepa_lib.model.vit import Encoder
@@ -61,7 +60,7 @@ def train_run(
     """
     sets = clip_sets(config.data, 1, False)
     if config.kind in ("supervised", "single_frame"):
-        return _supervised(config, sets), pd.DataFrame({"step": []})
+        return supervised_rows(config, sets), pd.DataFrame({"step": []})
     encoder, curves = _pretrain(config, sets, partial, device, progress)
     metrics = evaluate(encoder, {n: sets[n] for n in BENCHMARKS}, config.probes, config.seed)
     if partial:
@@ -102,18 +101,15 @@ def load_encoder(config: RunConfig, device: str = "cpu") -> Encoder:
 
     Raises
     ------
-    RunStoreError : the run is not finished, or its encoder was deleted.
+    RunStoreError : the run is not finished, or its encoder is damaged.
     """
-    run = RunStore(runs_root()).load(canonical(config))
-    path = run.path / ENCODER_FILE
-    if not path.exists():
-        raise RunStoreError(f"The run {run.path} has no {ENCODER_FILE}: delete it and train again.")
+    state = RunStore(runs_root()).weights(canonical(config), ENCODER_FILE)
     encoder = Encoder(config.train.encoder)
-    encoder.load_state_dict(load_file(path))
+    encoder.load_state_dict(state)
     return encoder.requires_grad_(False).eval().to(device)
 
 
-def _supervised(config: RunConfig, sets: dict[str, ClipSet]) -> pd.DataFrame:
+def supervised_rows(config: RunConfig, sets: dict[str, ClipSet]) -> pd.DataFrame:
     """The supervised references of every benchmark, in the columns of `evaluation.evaluate`."""
     rows = []
     for name in BENCHMARKS:

@@ -1,8 +1,10 @@
 """The run store: content-addressed, atomic, resumable; one machine or a cluster.
 
 A run lives in `runs/<hash>/`, the hash being that of its configuration: `config.json`,
-`metrics.csv`, `curves.csv`, `provenance.json`. It is written under a temporary name and renamed when
-whole, so a folder under its hash is a finished run and anything else is not.
+`metrics.csv`, `curves.csv`, `provenance.json`, weights, and `manifest.json` with the sizes and
+checksums of them all. It is written under a temporary name and renamed when whole. A folder under its
+hash is a finished run if it is as its manifest says and was made by the code of today
+(`fingerprint`); else it is trained anew, and replaced when the new run is whole.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -21,13 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from vjepa_lib.errors import CompanionError, ConfigError, RunStoreError
 from vjepa_lib.provenance import provenance
+from vjepa_lib.study.fingerprint import Code, changed, code_key, code_of
+from vjepa_lib.study.integrity import MANIFEST, check_file, damage, write_manifest
 
 LEAST_FREE = 50 * 2**20  # bytes asked for before training starts
-FILES = ("config.json", "metrics.csv", "curves.csv", "provenance.json")
+FILES = ("config.json", "metrics.csv", "curves.csv", "provenance.json", MANIFEST)
 
 
 def plain(value: Any) -> Any:
@@ -73,39 +81,96 @@ class RunStore:
     def path(self, config: Any) -> Path:
         return self.root / config_hash(config)
 
-    def has(self, config: Any) -> bool:
-        return all((self.path(config) / name).exists() for name in FILES)
+    def has(self, config: Any, code: Code | None = None) -> bool:
+        """Whether a run is finished, whole, and made by the code of today.
+
+        Parameters
+        ----------
+        code : that of today, if it is known already.
+        """
+        return self.path(config).exists() and not self.trouble(config, code)
+
+    def trouble(self, config: Any, code: Code | None = None) -> str:
+        """Why a run that is there is not used, in words; empty if it is, or if none is there."""
+        path = self.path(config)
+        if not path.exists():
+            return ""
+        broken = damage(path, FILES)
+        if not broken:
+            return self._outdated(config, code)
+        if broken == f"lacks {MANIFEST}" and all((path / f).exists() for f in FILES[:-1]):
+            return "was made before code was fingerprinted"
+        return f"is damaged ({broken})"
+
+    def _outdated(self, config: Any, code: Code | None = None) -> str:
+        """How a whole run's code differs from that of today, in words; empty if it does not."""
+        then = json.loads((self.path(config) / "provenance.json").read_text())["code"]
+        what = changed(then, code_of(config) if code is None else code)
+        return f"was made with another version of {what}" if what else ""
+
+    def say_what_is_made_anew(self, configs: Iterable[Any]) -> None:
+        """One line about runs that are there and yet trained, by the reason."""
+        reasons: dict[str, list[str]] = {}
+        for config in configs:
+            if why := self.trouble(config):
+                names = [str(getattr(config, k, "")) for k in ("variant", "form")]
+                name = f"{names[0]} ({names[1]}), seed {getattr(config, 'seed', '?')}"
+                reasons.setdefault(why, []).append(name)
+        if reasons:
+            parts = [
+                f"{'; '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''} {why}"
+                for why, names in reasons.items()
+            ]
+            print(f"trained anew: {' | '.join(parts)}", file=sys.stderr, flush=True)
 
     def missing(self, configs: Iterable[Any]) -> list[Any]:
         """Configurations without a finished run, each once."""
         unique = {config_hash(c): c for c in configs}
         return [c for c in unique.values() if not self.has(c)]
 
-    def partial(self, config: Any) -> Path:
-        """Folder for the checkpoint of an unfinished run."""
-        return self.root / ".partial" / config_hash(config)
+    def partial(self, config: Any, code: Code | None = None) -> Path:
+        """Folder for the checkpoint of an unfinished run; other code has another folder.
+
+        Parameters
+        ----------
+        code : that the run is made with; None for that of today.
+        """
+        key = code_key(code_of(config) if code is None else code)
+        return self.root / ".partial" / (config_hash(config) + (f"-{key}" if key else ""))
 
     def load(self, config: Any) -> Run:
         """Read a finished run.
 
         Raises
         ------
-        RunStoreError : the run is not there, or only half of it.
+        RunStoreError : the run is not there, or damaged, or made with other code than today's.
         """
-        return self.read(config_hash(config))
+        run = self.read(config_hash(config))
+        outdated = self._outdated(config)
+        if outdated:
+            raise RunStoreError(
+                f"The run {run.path} {outdated}: ask for its results (study.metrics, make "
+                f"reproduce) to train it anew."
+            )
+        return run
 
     def read(self, name: str) -> Run:
-        """Read a finished run by its hash."""
+        """Read a finished run by its hash, whatever code it was made with."""
         path = self.root / name
-        absent = [f for f in FILES if not (path / f).exists()]
-        if absent:
-            what = "has no finished run" if len(absent) == len(FILES) else f"lacks {absent[0]}"
+        if not any((path / f).exists() for f in FILES):
+            raise RunStoreError(f"The run folder {path} has no finished run: train it first.")
+        broken = damage(path, FILES)
+        if broken.startswith("lacks"):
             raise RunStoreError(
-                f"The run folder {path} {what}: train it again (a half-written folder can be "
+                f"The run folder {path} {broken}: train it again (a half-written folder can be "
                 f"deleted; other runs are not touched)."
             )
+        if broken:
+            raise RunStoreError(
+                f"The run {path} is damaged ({broken}): delete this folder and train it again."
+            )
         try:
-            return Run(
+            run = Run(
                 name,
                 json.loads((path / "config.json").read_text()),
                 pd.read_csv(path / "metrics.csv"),
@@ -113,9 +178,27 @@ class RunStore:
                 json.loads((path / "provenance.json").read_text()),
                 path,
             )
-        except (ValueError, OSError) as error:
+            if run.provenance["hash"] != name:
+                raise ValueError(f"it is the run {run.provenance['hash']}")
+        except (ValueError, OSError, TypeError, KeyError) as error:
             raise RunStoreError(
                 f"The run {path} cannot be read ({error}): delete this folder and train it again."
+            ) from error
+        return run
+
+    def weights(self, config: Any, name: str) -> dict[str, Tensor]:
+        """Tensors that a finished run keeps in a file.
+
+        Raises
+        ------
+        RunStoreError : as `load`, or the file is gone or damaged.
+        """
+        run = self.load(config)
+        try:
+            return load_file(check_file(run.path, name))
+        except (RunStoreError, SafetensorError, OSError) as error:
+            raise RunStoreError(
+                f"The run {run.path} is damaged ({error}): delete this folder and train it again."
             ) from error
 
     def check_writable(self) -> None:
@@ -143,16 +226,27 @@ class RunStore:
             )
 
     def save(
-        self, config: Any, metrics: pd.DataFrame, curves: pd.DataFrame, seconds: float
+        self,
+        config: Any,
+        metrics: pd.DataFrame,
+        curves: pd.DataFrame,
+        seconds: float,
+        code: Code | None = None,
     ) -> Path:
-        """Store a finished run atomically.
+        """Store a finished run atomically; one that is there under its hash gives way to it.
+
+        Parameters
+        ----------
+        code : that the run was made with; None for that of today.
 
         Raises
         ------
         RunStoreError : the folder cannot be written.
         """
-        final = self.path(config)
+        code = code_of(config) if code is None else code
+        final, partial = self.path(config), self.partial(config, code)
         part = self.root / f".{final.name}.{os.getpid()}.part"
+        old = part.with_suffix(".old")
         try:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
@@ -160,21 +254,60 @@ class RunStore:
             metrics.to_csv(part / "metrics.csv", index=False)
             curves.to_csv(part / "curves.csv", index=False)
             # What training left for keeps, such as the encoder.
-            for kept in sorted(self.partial(config).glob("*.safetensors")):
+            for kept in sorted(partial.glob("*.safetensors")):
                 shutil.copy2(kept, part)
-            facts = provenance() | {"seconds": round(seconds, 1), "hash": final.name}
+            facts = provenance() | {"seconds": round(seconds, 1), "hash": final.name, "code": code}
             (part / "provenance.json").write_text(json.dumps(facts, indent=1))
-            if final.exists():  # half-written by an older version or a broken copy
-                shutil.rmtree(final)
+            write_manifest(part)
+            if final.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                final.rename(old)
             part.rename(final)
         except OSError as error:
+            if old.exists() and not final.exists():
+                old.rename(final)
             shutil.rmtree(part, ignore_errors=True)
             raise RunStoreError(
                 f"The run could not be stored in {self.root} ({error.strerror or error}): free "
                 f"some space or make the folder writable; finished runs stay usable."
             ) from error
-        shutil.rmtree(self.partial(config), ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+        for left in self._partials(final.name):
+            shutil.rmtree(left, ignore_errors=True)
         return final
+
+    def _partials(self, name: str) -> list[Path]:
+        """Checkpoint folders of a run, whatever code they were made with."""
+        return [p for p in (self.root / ".partial").glob(f"{name}*") if p.name[16:17] in ("", "-")]
+
+    def tidy(self) -> None:
+        """Clear what killed processes left: half-stored runs, checkpoints of finished ones.
+
+        Who stores a run holds its lock, so nothing is touched that somebody still works on. A run
+        that was whole but for its last renaming gets its name.
+        """
+        left = [p for p in self.root.glob(".*") if p.suffix in (".part", ".old") and p.is_dir()]
+        for path in [*left, *(self.root / ".partial").glob("*")]:
+            name = path.name.lstrip(".").split(".")[0].split("-")[0]
+            try:
+                (self.root / ".locks").mkdir(exist_ok=True)
+                with FileLock(self.root / ".locks" / name, timeout=0):
+                    self._clear(path, self.root / name)
+            except (Timeout, OSError):
+                continue
+
+    def _clear(self, path: Path, final: Path) -> None:
+        """Clear one left-over of a run whose lock is held."""
+        if path.parent != self.root:  # a checkpoint: of no use once its run is stored
+            if damage(final, FILES):
+                return
+            made = json.loads((final / "provenance.json").read_text()).get("code", {})
+            if path.name not in (final.name, f"{final.name}-{code_key(made)}"):
+                return
+        elif not final.exists() and not damage(path, FILES):
+            path.rename(final)
+            return
+        shutil.rmtree(path, ignore_errors=True)
 
     def frame(self, configs: Iterable[Any]) -> pd.DataFrame:
         """Metrics of finished runs, a row per run, benchmark and probe, with labels of the run."""
@@ -190,25 +323,32 @@ class RunStore:
                     run=run.hash,
                     commit=run.provenance["commit"],
                     profile=run.config.get("profile"),
+                    code="today",
                 )
             )
         return pd.concat(parts, ignore_index=True)
 
 
-def _one(store: RunStore, config: Any, train: Callable, device: str, threads: int) -> str | None:
-    """Train and store one run; a sentence if it failed, so that the others go on."""
+def _one(
+    item: tuple[Any, Code], store: RunStore, train: Callable, device: str, threads: int
+) -> str | None:
+    """Train and store one run; a sentence if it failed, so that the others go on.
+
+    Its code comes with it: a term from a notebook cell has no source in another process.
+    """
     import torch
 
+    config, code = item
     torch.set_num_threads(threads)
     try:
         # Two processes asked for the same run: the second waits and finds it done.
         (store.root / ".locks").mkdir(parents=True, exist_ok=True)
         with FileLock(store.root / ".locks" / config_hash(config)):
-            if store.has(config):
+            if store.has(config, code):
                 return None
             start = time.perf_counter()
-            metrics, curves = train(config, store.partial(config), device)
-            store.save(config, metrics, curves, time.perf_counter() - start)
+            metrics, curves = train(config, store.partial(config, code), device)
+            store.save(config, metrics, curves, time.perf_counter() - start, code)
     except CompanionError as error:
         return f"{config_hash(config)}: {error}"
     except OSError as error:
@@ -249,6 +389,9 @@ def ensure(
     if not todo:
         return
     store.check_writable()
+    store.tidy()
+    store.say_what_is_made_anew(todo)
+    work = [(c, code_of(c)) for c in todo]
     if cluster not in (None, "ray"):
         raise ConfigError(f"Unknown cluster {cluster!r}: choose 'ray' or none.")
     failures = []
@@ -263,11 +406,11 @@ def ensure(
 
         # A worker's working directory is not this one's.
         shared = RunStore(store.root.absolute())
-        task = partial(_one, shared, train=train, device=device, threads=1)
+        task = partial(_one, store=shared, train=train, device=device, threads=1)
         share = gpus if device.startswith("cuda") else 0.0
-        follow(on_ray(task, todo, share, [config_hash(c) for c in todo]))
+        follow(on_ray(task, work, share, [config_hash(c) for c in todo]))
     else:
-        _on_this_machine(store, todo, train, jobs, device, follow)
+        _on_this_machine(store, work, train, jobs, device, follow)
     if failures:
         raise RunStoreError(
             f"{len(failures)} of {len(todo)} runs failed, the others are stored: "
@@ -276,7 +419,7 @@ def ensure(
 
 
 def _on_this_machine(
-    store: RunStore, todo: list, train: Callable, jobs: int, device: str, follow: Callable
+    store: RunStore, work: list, train: Callable, jobs: int, device: str, follow: Callable
 ) -> None:
     """Train runs in this process, or in several."""
     from joblib import Parallel, delayed, parallel_config
@@ -287,6 +430,6 @@ def _on_this_machine(
     with parallel_config(backend, n_jobs=jobs):
         follow(
             Parallel(return_as="generator_unordered")(
-                delayed(_one)(store, config, train, device, 1) for config in todo
+                delayed(_one)(item, store, train, device, 1) for item in work
             )
         )
