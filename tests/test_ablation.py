@@ -20,7 +20,9 @@ from vjepa_lib.analysis.ablation import (
     sentence,
     term_shares,
 )
-from vjepa_lib.analysis.at_work import early_trainer, hidden_share, moved_from_start, on_grid, pulls
+from vjepa_lib.analysis.at_work import early_trainer, on_grid, pulls
+from vjepa_lib.analysis.encoders import moved_from_start
+from vjepa_lib.analysis.masks import hidden_share
 from vjepa_lib.errors import DataError
 from vjepa_lib.model.grid import Grid
 from vjepa_lib.show import sections

@@ -1,8 +1,25 @@
 """From results to statements: intervals, ablations, the combination, terms at work.
 
-Every function takes results in the columns of `study.metrics`, live or recorded alike.
+Every function takes results in the columns of `study.metrics`, live or recorded alike. `selection`,
+`statistics`, `ablation` and `findings` work on tables alone; `at_work`, `encoders`, `combination`
+and `crossing` run networks, `masks` and `colours` look at clips.
 """
 
-from vjepa_lib.analysis import ablation, at_work, combination, statistics
+import lazy_loader
 
-__all__ = ["ablation", "at_work", "combination", "statistics"]
+# Loaded on first use: who works on tables must not wait for torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        "ablation",
+        "at_work",
+        "colours",
+        "combination",
+        "crossing",
+        "encoders",
+        "findings",
+        "masks",
+        "selection",
+        "statistics",
+    ],
+)

@@ -11,17 +11,9 @@ import pandas as pd
 
 from vjepa_lib import study
 from vjepa_lib.analysis import statistics
+from vjepa_lib.analysis.selection import by_source, drop, matrix, name, named, of_forms
 
-
-def name(variant: str, form: str) -> str:
-    """How a run is called in figures: the form is said where it is 'described'."""
-    return variant if form == "released" else f"{variant} ({form})"
-
-
-def named(results: pd.DataFrame, probe: str | None = "linear") -> pd.DataFrame:
-    """Results of one probe (None for all rows of any table with `variant`, `form`) with `name`."""
-    rows = results if probe is None else results[results.probe == probe]
-    return rows.assign(name=[name(v, f) for v, f in zip(rows.variant, rows.form, strict=True)])
+__all__ = ["by_source", "name", "named"]  # offered here too: every ablation begins with them
 
 
 def with_mean(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -43,6 +35,13 @@ def over_seeds(values: pd.Series) -> dict[str, float]:
     }  # fmt: skip
 
 
+def _with_labels(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """A table with a `name`, and what `frame` says of that name: `variant` and `form`."""
+    labels = [c for c in ("variant", "form") if c in frame and c not in table]
+    known = frame.drop_duplicates("name")[["name", *labels]]
+    return table.merge(known, on="name", how="left") if labels else table
+
+
 def seed_means(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds with its t interval, a row per `name` and benchmark.
 
@@ -52,25 +51,92 @@ def seed_means(frame: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame: `name`, `benchmark`, `top1`, `low`, `high` (NaN with one seed), `n_seeds`.
+    DataFrame: `name`, `benchmark`, `top1`, `low`, `high` (NaN with one seed), `n_seeds`, and
+    `variant` and `form` where the frame has them.
     """
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             {"name": title, "benchmark": benchmark} | over_seeds(part.top1)
             for (title, benchmark), part in frame.groupby(["name", "benchmark"], sort=False)
         ]
     )
+    return _with_labels(table, frame)
 
 
-def gains(frame: pd.DataFrame, reference: str = "baseline") -> pd.DataFrame:
+def of_regime(results: pd.DataFrame, baseline: str = "baseline") -> pd.DataFrame:
+    """Linear probes, `named`, of one baseline's regime, and of the random initialisation.
+
+    Parameters
+    ----------
+    results : columns of `study.metrics`.
+    baseline : variant whose pretraining data the others must share.
+    """
+    rows = named(results)
+    regime = study.get_variant(baseline).regime
+    return rows[(rows.regime == regime) | (rows.variant == "random_init")]
+
+
+def gains(
+    frame: pd.DataFrame, reference: str = "baseline", without: Sequence[str] = ()
+) -> pd.DataFrame:
     """Each `name` minus the reference of the same seed: `statistics.paired_differences`.
 
     Parameters
     ----------
     frame : columns `name`, `benchmark`, `seed`, `top1`; the mean over benchmarks, 'all', is added.
+    without : names that are left out.
+
+    Returns
+    -------
+    DataFrame as of `statistics.paired_differences`, with `variant` and `form` where the frame has
+    them.
     """
+    frame = drop(frame, "name", without)
     table = with_mean(frame, ["name", "seed"])
-    return statistics.paired_differences(table, reference, "top1", "name", by=["benchmark"])
+    found = statistics.paired_differences(table, reference, "top1", "name", by=["benchmark"])
+    return _with_labels(found, frame)
+
+
+def gains_among(
+    results: pd.DataFrame, pairs: Sequence[tuple[str, str]], reference: str
+) -> pd.DataFrame:
+    """`gains` of some (variant, form) pairs over one of them, given by its `name`."""
+    return gains(of_forms(results, pairs), reference)
+
+
+def effect_maps(
+    table: pd.DataFrame,
+    order: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Effects laid out for `plots.heatmap`: names x benchmarks, and which are clear of 0.
+
+    Parameters
+    ----------
+    table : of `gains`, from one source.
+    order, benchmarks : of rows and columns; None for that of appearance.
+    """
+    effects = matrix(table, "effect", order=order)
+    sure = matrix(table.assign(clear=clear(table).astype(float)), "clear", order=order).eq(1)
+    columns = list(benchmarks) if benchmarks is not None else list(effects)
+    return effects[columns], sure[columns]
+
+
+def baseline_lines(cells: pd.DataFrame, baseline: str = "baseline") -> dict[str, dict[str, float]]:
+    """Accuracy of the baseline on every benchmark: the reference lines of `plots.intervals`.
+
+    Parameters
+    ----------
+    cells : of `seed_means`, from one source.
+    """
+    own = cells[cells.name == baseline].set_index("benchmark").top1
+    return {benchmark: {baseline: float(value)} for benchmark, value in own.items()}
+
+
+def released_then_described(cells: pd.DataFrame, without: Sequence[str] = ()) -> pd.DataFrame:
+    """Rows in the order released, described, so that a plot fills the first and not the second."""
+    shown = drop(cells, "name", without)
+    return shown.sort_values("form", ascending=False, kind="stable")
 
 
 def factorial(frame: pd.DataFrame, form: str) -> pd.DataFrame:
@@ -88,7 +154,8 @@ def factorial(frame: pd.DataFrame, form: str) -> pd.DataFrame:
         [(variant, *key) for key, variant in study.FACTORIAL.items()],
         columns=["variant", *study.FACTORS],
     )
-    own = frame[(frame.form == form) | ~frame.variant.isin(_DIFFERENT)]
+    different = [v for v in study.FACTORIAL.values() if study.differs(v)]
+    own = frame[(frame.form == form) | ~frame.variant.isin(different)]
     table = with_mean(own.merge(cells, on="variant"), [*study.FACTORS, "seed"])
     return pd.concat(
         [
@@ -99,19 +166,19 @@ def factorial(frame: pd.DataFrame, form: str) -> pd.DataFrame:
     )
 
 
-_DIFFERENT = tuple(v for v in study.VARIANTS if study.differs(v))
-
-
-def by_source(sources: Mapping[str, pd.DataFrame], function) -> pd.DataFrame:
-    """One table of a function of live and of recorded results, told apart by column `source`.
+def factorials(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """`factorial` of every source and form, told apart by the columns `source` and `form`.
 
     Parameters
     ----------
     sources : of `recorded.beside`.
-    function : results -> DataFrame.
     """
-    parts = [function(results).assign(source=source) for source, results in sources.items()]
-    return pd.concat(parts, ignore_index=True)
+
+    def both(results: pd.DataFrame) -> pd.DataFrame:
+        parts = [factorial(named(results), form).assign(form=form) for form in study.FORMS]
+        return pd.concat(parts, ignore_index=True)
+
+    return by_source(sources, both)
 
 
 def term_shares(curves: pd.DataFrame, config: study.RunConfig) -> pd.DataFrame:
@@ -142,6 +209,34 @@ def term_shares(curves: pd.DataFrame, config: study.RunConfig) -> pd.DataFrame:
         value = own[term.name].fillna(0.0) * weight
         parts.append(own[["step", "seed"]].assign(term=term.name, value=value))
     return pd.concat(parts, ignore_index=True)
+
+
+def late_shares(
+    curves: pd.DataFrame, pairs: Sequence[tuple[str, str]], profile: str
+) -> pd.DataFrame:
+    """`mean_share` of several runs, a row per (variant, form) pair, a column per term (percent)."""
+    rows = []
+    for variant, form in pairs:
+        share = mean_share(term_shares(curves, study.resolve(variant, form, profile)))
+        rows.append({"variant": name(variant, form)} | share.to_dict())
+    return pd.DataFrame(rows)
+
+
+def loss_at_end(curves: pd.DataFrame, term: str, part: float = 0.1) -> pd.DataFrame:
+    """Mean of one term's loss over the last part of the training, a row per variant and form.
+
+    Parameters
+    ----------
+    curves : of `study.curves`.
+    part : of the steps, from the end.
+
+    Returns
+    -------
+    DataFrame: `variant`, `form`, `name`, `loss`.
+    """
+    late = curves[curves.step >= (1 - part) * curves.step.max()].dropna(subset=[term])
+    means = late.groupby(["variant", "form"], sort=False)[term].mean().rename("loss")
+    return named(means.reset_index(), None)
 
 
 def mean_share(shares: pd.DataFrame, after: float = 0.5) -> pd.Series:

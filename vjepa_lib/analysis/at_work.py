@@ -1,4 +1,4 @@
-"""Terms at work on a trained encoder: where they act, how hard they pull, how far they move it."""
+"""Terms at work on a batch: where they act, what they reach, how hard they pull."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vjepa_lib import study
-from vjepa_lib.analysis.ablation import name
 from vjepa_lib.evaluation.reach import term_reach
 from vjepa_lib.model.grid import Grid
-from vjepa_lib.model.masking import MaskingConfig, sample_masks
-from vjepa_lib.objectives import make_term
+from vjepa_lib.objectives import LatentBatch, make_term
+from vjepa_lib.objectives.hard_region import hard_weights
+from vjepa_lib.objectives.views import moves
 from vjepa_lib.training.pretrain import TermSpec, Trainer
 from vjepa_lib.video.clips import ClipSet
 
@@ -31,27 +30,6 @@ def on_grid(values: Tensor, index: Tensor, grid: Grid) -> Tensor:
     [B, T, h, w]
     """
     return values.new_zeros(len(values), grid.n).scatter(1, index, values).view(-1, *grid.shape)
-
-
-def hidden_share(kind: str, motion: Tensor, grid: Grid, draws: int = 300) -> Tensor:
-    """How often a kind of mask hides each place in its first mask group.
-
-    Parameters
-    ----------
-    kind : of `masking.KINDS`; of those that hide a place at all times.
-    motion : [h, w] of one clip.
-    draws : masks drawn, each for the clip alone.
-
-    Returns
-    -------
-    [h, w] shares, 0 .. 1
-    """
-    places, counts = grid.h * grid.w, torch.zeros(grid.h * grid.w)
-    for seed in range(draws):
-        generator = torch.Generator().manual_seed(seed)
-        (_, target), *_ = sample_masks(MaskingConfig(kind), grid, 1, generator, motion[None])
-        counts[target[0][target[0] < places]] += 1
-    return (counts / draws).view(grid.h, grid.w)
 
 
 def early_trainer(config: study.RunConfig, sets: Mapping[str, ClipSet], steps: int = 60) -> Trainer:
@@ -95,38 +73,228 @@ def pulls(trainer: Trainer, clips: Tensor, terms: Mapping[str, TermSpec]) -> pd.
     return table.rename_axis("name").reset_index()
 
 
-def moved_from_start(configs: Sequence[study.RunConfig], clips: Tensor) -> pd.DataFrame:
-    """How far training has taken the evaluated encoder from its initialisation of the same seed.
+def latents(trainer: Trainer, clips: Tensor) -> LatentBatch:
+    """What the terms of a trainer would see of a batch, without gradient.
 
     Parameters
     ----------
-    configs : finished runs; untrained ones are left out. The random initialisation must be there.
     clips : [B, 3, F, H, W], normalised.
+    """
+    with torch.no_grad():
+        return trainer.latents(clips)
+
+
+def trainer_with(config: study.RunConfig, encoder: study.RunConfig) -> Trainer:
+    """A run's trainer whose two encoders hold the weights of another, finished run.
+
+    EMA makes the context and the target encoder nearly equal by the end of a training, so the
+    stored one stands for both.
+    """
+    trainer, weights = Trainer(config.train), study.load_encoder(encoder).state_dict()
+    for network in (trainer.context_encoder, trainer.target_encoder):
+        network.load_state_dict(weights)
+    return trainer
+
+
+def reach_of_forms(
+    variant: str,
+    profile: str,
+    seed: int,
+    clips: Tensor,
+    terms: Sequence[str] | None = None,
+    without: Sequence[str] = (),
+) -> pd.DataFrame:
+    """What the terms of a variant reach at their first step, in both forms: `reach.term_reach`.
+
+    Parameters
+    ----------
+    clips : [B, 3, F, H, W], normalised.
+    terms : names to keep; None for all.
+    without : parts of the network that are left out.
 
     Returns
     -------
-    DataFrame, a row per run: `name`, `seed`, `cosine` of its tokens with the initial encoder's
-    (1: as initialised), and `weights`, the distance of the weights in lengths of the initial ones.
+    DataFrame of `term_reach` with column `form`.
     """
-    start = {}
-    for c in configs:
-        if c.seed not in start:
-            first = study.resolve("random_init", "released", c.profile, c.seed)
-            start[c.seed] = _tokens_and_weights(first, clips)
-    out = []
-    for c in configs:
-        if not study.canonical(c).pretrained:
-            continue
-        (before, w0), (after, w1) = start[c.seed], _tokens_and_weights(c, clips)
-        out.append(
-            {"name": name(c.variant, c.form), "seed": c.seed}
-            | {"cosine": float(F.cosine_similarity(before, after, dim=-1).mean())}
-            | {"weights": float((w1 - w0).norm() / w0.norm())}
+    parts = []
+    for form in study.FORMS:
+        trainer = Trainer(study.resolve(variant, form, profile, seed).train)
+        parts.append(term_reach(trainer, clips).assign(form=form))
+    table = pd.concat(parts, ignore_index=True)
+    kept = ~table.part.isin(list(without))
+    if terms is not None:
+        kept &= table.term.isin(list(terms))
+    return table[kept].reset_index(drop=True)
+
+
+# --- hard-region weighting ----------------------------------------------------------------------
+
+
+def prediction_errors(batch: LatentBatch) -> Tensor:
+    """Mean absolute error of every target token of the first mask group, [B, M]."""
+    return (batch.zhat[0] - batch.h_target[0]).abs().mean(-1)
+
+
+def weight_spread(error: Tensor, temperatures: Sequence[float]) -> pd.DataFrame:
+    """How far hard-region weights lie from 1, their mean, at several temperatures.
+
+    Parameters
+    ----------
+    error : of `prediction_errors`, [B, M].
+
+    Returns
+    -------
+    DataFrame, a row per temperature: `lowest`, `highest`, `std`, and the percentage of the weighted
+    loss that falls on each clip's worst tenth of tokens.
+    """
+    worst, rows = max(1, error.shape[1] // 10), []
+    for temperature in temperatures:
+        weight = hard_weights(error, temperature)
+        lost = weight * error
+        rows.append(
+            {
+                "temperature": temperature,
+                "lowest": float(weight.min()),
+                "highest": float(weight.max()),
+                "std": float(weight.std()),
+                "loss on the worst tenth (%)": 100
+                * float(lost.topk(worst).values.sum() / lost.sum()),
+            }
         )
-    return pd.DataFrame(out)
+    return pd.DataFrame(rows)
 
 
-def _tokens_and_weights(config: study.RunConfig, clips: Tensor) -> tuple[Tensor, Tensor]:
-    encoder = study.load_encoder(config)
-    with torch.no_grad():
-        return encoder(clips), torch.cat([p.flatten() for p in encoder.parameters()])
+def token_weights(error: Tensor, temperatures: Sequence[float]) -> pd.DataFrame:
+    """Error and hard-region weight of every target token, a row a token."""
+    columns = {"error": error.flatten().numpy()}
+    for t in temperatures:
+        columns[f"weight, temperature {t}"] = hard_weights(error, t).flatten().numpy()
+    return pd.DataFrame(columns)
+
+
+def weights_of_first_clip(error: Tensor, temperature: float) -> pd.DataFrame:
+    """Error and hard-region weight of the first clip's target tokens, a row a token."""
+    weight = hard_weights(error[:1], temperature)[0]
+    return pd.DataFrame({"error": error[0].numpy(), "weight": weight.numpy()})
+
+
+# --- pairs over time ----------------------------------------------------------------------------
+
+
+def pair_counts(batch: LatentBatch) -> pd.DataFrame:
+    """How many pairs P a clip gives: tokens that are context now and one time step later.
+
+    Returns
+    -------
+    DataFrame, a row per mask group: `mask group`, `context tokens`, `pairs` (mean over clips) and
+    their percentage of all pairs of the grid.
+    """
+    grid = batch.grid
+    possible = grid.n - grid.h * grid.w  # the last time step has no successor
+    rows = []
+    for g in batch.groups:
+        pairs = float(batch.following[g].sum(1).float().mean())
+        rows.append(
+            {
+                "mask group": g + 1,
+                "context tokens": batch.z[g].shape[1],
+                "pairs": pairs,
+                "of all possible pairs (%)": 100 * pairs / possible,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def always_context(batch: LatentBatch) -> list[Tensor]:
+    """Per mask group: places that are context at all time steps, bool [B, HW]."""
+    return [v.unflatten(1, (batch.grid.t, -1)).all(1) for v in batch.valid]
+
+
+def compared_counts(batch: LatentBatch) -> pd.DataFrame:
+    """Tokens a clip gives to delta and LTC (pairs) and to the spectral term (places), mean.
+
+    Returns
+    -------
+    DataFrame, a row per mask group.
+    """
+    pairs = pair_counts(batch)
+    always = [float(a.sum(1).float().mean()) for a in always_context(batch)]
+    return pd.DataFrame(
+        {
+            "mask group": pairs["mask group"],
+            "context tokens": pairs["context tokens"],
+            "pairs (delta, LTC)": pairs["pairs"],
+            "places always context (spectral)": always,
+            "places": batch.grid.h * batch.grid.w,
+        }
+    )
+
+
+def target_speed(batch: LatentBatch) -> Tensor:
+    """How fast the target latent moves at every place, |h_{t+1} - h_t|: [B, T - 1, HW]."""
+    return batch.target_over_time.diff(dim=1).norm(dim=-1)
+
+
+def slower_half(speed: Tensor) -> Tensor:
+    """Places the velocity gate lets through: the slower half of each time step, bool."""
+    return speed <= speed.quantile(0.5, -1, keepdim=True)
+
+
+def speeds(speed: Tensor) -> pd.DataFrame:
+    """Mean, fastest and slowest speed of every clip, of `target_speed`."""
+    return pd.DataFrame(
+        {
+            "clip": range(len(speed)),
+            "mean speed": speed.mean((1, 2)),
+            "fastest": speed.amax((1, 2)),
+            "slowest": speed.amin((1, 2)),
+        }
+    )
+
+
+def ltc_margins(
+    profile: str, seed: int, clips: Tensor, encoders: Mapping[str, str], margin: float = 0.5
+) -> pd.DataFrame:
+    """LTC's cosines under several encoders, and the share of pairs that its margin still counts.
+
+    Parameters
+    ----------
+    clips : [B, 3, F, H, W], normalised.
+    encoders : how a row is called -> variant whose finished run gives the encoder.
+    margin : of the term.
+
+    Returns
+    -------
+    DataFrame, a row per encoder, first mask group: `encoder`, `pairs`, mean cosines to the token's
+    own target and to the next, and the percentage of pairs within the margin.
+    """
+    rows = []
+    for title, variant in encoders.items():
+        term, run = (study.resolve(v, "released", profile, seed) for v in ("ltc", variant))
+        batch = latents(trainer_with(term, run), clips)
+        counted = batch.following[0]
+        now, later = (
+            torch.cosine_similarity(batch.z[0], h, dim=-1)[counted]
+            for h in (batch.h_context[0], batch.h_next[0])
+        )
+        rows.append(
+            {
+                "encoder": title,
+                "pairs": len(now),
+                "cos to own target": float(now.mean()),
+                "cos to the next": float(later.mean()),
+                "pairs within the margin (%)": 100 * float((now - later < margin).float().mean()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def taking_part(titles: Sequence[str], clips: Tensor) -> pd.DataFrame:
+    """Mean frame difference of clips, and whether they take part in IIC (`views.moves`)."""
+    return pd.DataFrame(
+        {
+            "clip": list(titles),
+            "mean frame difference": clips.diff(dim=2).abs().mean((1, 2, 3, 4)),
+            "takes part": moves(clips),
+        }
+    )

@@ -48,6 +48,26 @@ def entries(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(found).sort_values(["notebook", "name"], ignore_index=True)
 
 
+def overview(made: pd.DataFrame) -> pd.DataFrame:
+    """What was made, short enough to read: numbers of runs, first letters of commits.
+
+    Parameters
+    ----------
+    made : of `entries`.
+    """
+    short = made.assign(runs=made.runs.str.len(), commit=made.commit.str[:12])
+    return short[["notebook", "name", "kind", "profile", "runs", "commit", "caption"]]
+
+
+def summary(made: pd.DataFrame) -> str:
+    """How many artefacts there are, and from how many notebooks, runs and commits they come."""
+    runs = {run for of_one in made.runs for run in of_one}
+    return (
+        f"{len(made)} artefacts from {made.notebook.nunique()} notebooks and {len(runs)} runs, of "
+        f"{made.commit.nunique()} commit(s)"
+    )
+
+
 def _tag(entry: dict) -> str:
     """What kind of numbers these are."""
     return "; ".join(entry["shown"]) or entry["profile"] or "published"

@@ -1,4 +1,4 @@
-"""Sections that all ablation notebooks share: training curves, results against the baseline, findings."""
+"""Sections that all ablation notebooks share: training, results against the baseline, findings."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from vjepa_lib import study
-from vjepa_lib.analysis import ablation
-from vjepa_lib.analysis.ablation import (
-    MOTION,
-    STILLS,
-    by_source,
-    mean_share,
-    motion_and_stills,
-    named,
-    seed_means,
-    sentence,
-    term_shares,
-)
+from vjepa_lib.analysis import ablation, findings
+from vjepa_lib.analysis.ablation import MOTION, STILLS, mean_share, motion_and_stills, term_shares
+from vjepa_lib.analysis.selection import by_source, drop, each_source, named, side_by_side
 from vjepa_lib.show import plots
-from vjepa_lib.show.notebook import Session
+from vjepa_lib.show.notebook import Notebook
 
 
-def collapse(nb: Session, curves: pd.DataFrame, runs: Sequence[str], suffix: str = "") -> None:
+def curves_of(configs: Sequence[study.RunConfig]) -> pd.DataFrame:
+    """Training curves of the trained ones among some runs, `named`."""
+    return named(study.curves(trained(configs)), None)
+
+
+def trained(configs: Sequence[study.RunConfig]) -> list[study.RunConfig]:
+    """Runs whose evaluated encoder was trained; as released, those without EMA were not."""
+    return [c for c in configs if study.canonical(c).pretrained]
+
+
+def collapse(nb: Notebook, curves: pd.DataFrame, runs: Sequence[str], suffix: str = "") -> None:
     """Figure: JEPA loss, RankMe and feature spread over training.
 
     Parameters
@@ -45,12 +46,38 @@ def collapse(nb: Session, curves: pd.DataFrame, runs: Sequence[str], suffix: str
         "highest seed",
         runs,
     )
+    print(findings.collapse_at_end(curves))
+
+
+def shares(
+    nb: Notebook,
+    curves: pd.DataFrame,
+    config: study.RunConfig,
+    runs: Sequence[str],
+    artefact: str = "shares",
+) -> pd.Series:
+    """Figure: a run's weighted loss over training, and what each of its terms adds to it.
+
+    Parameters
+    ----------
+    curves : of `study.curves`.
+    runs : addresses, for the provenance of the figure.
+
+    Returns
+    -------
+    Series: the share of every term late in the training (%).
+    """
+    parts = term_shares(curves, config)
+    title = plots.label(ablation.name(config.variant, config.form))
+    caption = f"{title}: the weighted loss and each term's share of it"
+    nb.out.figure(plots.shares(parts), artefact, parts, caption, runs)
+    return mean_share(parts)
 
 
 def training(
-    nb: Session,
+    nb: Notebook,
     configs: Sequence[study.RunConfig],
-    shares: Sequence[tuple[str, str]],
+    pairs: Sequence[tuple[str, str]],
     without: Sequence[str] = (),
     suffix: str = "",
 ) -> pd.DataFrame:
@@ -59,44 +86,59 @@ def training(
     Parameters
     ----------
     configs : live runs.
-    shares : (variant, form) pairs whose loss is taken apart.
+    pairs : (variant, form) of the runs whose loss is taken apart.
     without : names that the first figure leaves out.
     suffix : of the artefacts' names, where a notebook has two baselines.
 
     Returns
     -------
-    DataFrame: a row per variant of `shares`, the share of every term late in the training (%).
+    DataFrame: a row per pair, the share of every term late in the training (%).
     """
-    trained = [c for c in configs if study.canonical(c).pretrained]
-    curves = named(study.curves(trained), None)
-    collapse(nb, curves[~curves.name.isin(without)], nb.hashes(trained), suffix)
+    own, curves = trained(configs), curves_of(configs)
+    collapse(nb, drop(curves, "name", without), nb.hashes(own), suffix)
     late = []
-    for variant, form in shares:
+    for variant, form in pairs:
         config = study.resolve(variant, form, nb.profile.name)
-        parts = term_shares(curves, config)
-        title = ablation.name(variant, form)
         plain = "".join(ch if ch.isalnum() else "_" for ch in f"{variant}_{form}")
-        nb.out.figure(
-            plots.shares(parts),
-            f"shares_{plain}",
-            parts,
-            f"{plots.label(title)}: the weighted loss and each term's share of it",
-            nb.hashes([c for c in trained if (c.variant, c.form) == (variant, form)]),
-        )
-        late.append({"variant": title} | mean_share(parts).to_dict())
+        runs = nb.hashes([c for c in own if (c.variant, c.form) == (variant, form)])
+        share = shares(nb, curves, config, runs, f"shares_{plain}")
+        late.append({"variant": ablation.name(variant, form)} | share.to_dict())
     table = pd.DataFrame(late)
     nb.out.table(
         table,
         f"shares{suffix}",
         "Share of each weighted term in the loss, percent, second half of the training",
-        nb.hashes(trained),
+        nb.hashes(own),
         digits=1,
     )
+    print(findings.share_of_added_terms(table))
     return table
 
 
+def gains_over(
+    sources: Mapping[str, pd.DataFrame],
+    reference: str,
+    without: Sequence[str] = (),
+    baseline: str | None = None,
+) -> pd.DataFrame:
+    """`ablation.gains` over a reference among the runs of one regime, live and recorded.
+
+    Parameters
+    ----------
+    sources : of `recorded.beside`.
+    without : names that are left out.
+    baseline : variant that names the regime; None for the reference itself.
+    """
+
+    def gains(rows: pd.DataFrame) -> pd.DataFrame:
+        own = ablation.of_regime(rows, baseline or reference)
+        return ablation.gains(own, reference, without)
+
+    return by_source(sources, gains)
+
+
 def results(
-    nb: Session,
+    nb: Notebook,
     sources: Mapping[str, pd.DataFrame],
     runs: Sequence[str],
     baseline: str = "baseline",
@@ -114,24 +156,15 @@ def results(
     -------
     DataFrame of `ablation.gains` with column `source`.
     """
-    regime = study.get_variant(baseline).regime
-
-    def own(table: pd.DataFrame) -> pd.DataFrame:
-        rows = named(table)
-        return rows[(rows.regime == regime) | (rows.variant == "random_init")]
-
-    cells = by_source(sources, lambda r: seed_means(own(r)))
-    wide = cells.pivot_table(
-        index=["source", "name"], columns="benchmark", values="top1", sort=False
-    )
+    cells = by_source(sources, lambda r: ablation.seed_means(ablation.of_regime(r, baseline)))
     nb.out.table(
-        wide.reset_index(),
+        side_by_side(cells),
         f"results{suffix}",
         "Linear probes, top-1 (%), mean over seeds",
         runs,
         digits=1,
     )
-    gains = by_source(sources, lambda r: ablation.gains(own(r), baseline))
+    gains = gains_over(sources, baseline)
     nb.out.figure(
         plots.intervals(
             gains,
@@ -155,7 +188,37 @@ def results(
         f"Differences to {plots.label(baseline)}, points",
         runs,
     )
+    print(findings.count_clear(gains))
     return gains
+
+
+def gain_maps(
+    nb: Notebook,
+    gains: pd.DataFrame,
+    artefact: str,
+    what: str,
+    runs: Sequence[str],
+    order: Sequence[str] | None = None,
+    benchmarks: Sequence[str] | None = None,
+) -> None:
+    """Figures: a heat map of points against the baseline for each source.
+
+    Parameters
+    ----------
+    gains : of `ablation.gains`, with the columns of `selection.by_source`.
+    artefact : name of the figures; the source's tag is added.
+    what : beginning of the caption.
+    order, benchmarks : of rows and columns; None for that of appearance.
+    """
+    for tag, source, part in each_source(gains):
+        effects, sure = ablation.effect_maps(part, order, benchmarks)
+        nb.out.figure(
+            plots.heatmap(effects, mark=sure, bar_label="points against the baseline", width=7),
+            f"{artefact}_{tag}",
+            part,
+            f"{what} ({source} runs); bold: the 95 % t interval over seeds is clear of 0",
+            runs,
+        )
 
 
 def found(gains: pd.DataFrame, baseline: str = "baseline") -> None:
@@ -163,8 +226,8 @@ def found(gains: pd.DataFrame, baseline: str = "baseline") -> None:
     for source, part in gains.groupby("source", sort=False):
         everywhere = part[(part.benchmark == "all") & (part.name != "random_init")]
         print(
-            f"{source}, {_seeds(part.n_seeds)}, mean over six benchmarks against "
-            f"{baseline}: {sentence(everywhere)}"
+            f"{source}, {findings.seeds(part.n_seeds)}, mean over six benchmarks against "
+            f"{baseline}: {ablation.sentence(everywhere)}"
         )
         halves = motion_and_stills(part[part.name != "random_init"]).dropna()
         if len(halves):
@@ -183,11 +246,3 @@ def found(gains: pd.DataFrame, baseline: str = "baseline") -> None:
                     f"  {name}: clear gain on {', '.join(up) or 'none'}; clear loss on "
                     f"{', '.join(down) or 'none'}"
                 )
-
-
-def _seeds(counts: pd.Series) -> str:
-    """'5 seeds', or '3 to 5 seeds' where they differ."""
-    low, high = int(counts.min()), int(counts.max())
-    if low != high:
-        return f"{low} to {high} seeds"
-    return f"{low} seed{'s' * (low > 1)}"

@@ -200,11 +200,14 @@ def beside(
 
     Returns
     -------
-    {'mini, live': .., 'small, recorded': ..}; the second is absent if nothing is recorded.
+    {'mini, live': .., 'small, recorded': ..}; the second is absent if nothing is recorded. Column
+    `origin` says 'live' or 'recorded', beside `profile`.
     """
-    found = {f"{live.profile.iloc[0]}, live": live}
+    found = {f"{live.profile.iloc[0]}, live": live.assign(origin="live")}
     rows = load(asked, profile, folder)
-    return found if rows.empty else found | {f"{profile}, recorded": rows}
+    if rows.empty:
+        return found
+    return found | {f"{profile}, recorded": rows.assign(origin="recorded")}
 
 
 # --- checking -----------------------------------------------------------------------------------
