@@ -25,36 +25,28 @@
 # $e_i = \mathrm{mean}_d|\hat z_i - h_i|$: $w = K\,\mathrm{softmax}(e/\tau)$, without gradient, with
 # mean 1. The weighted loss $\mathrm{mean}\,w_i e_i$ is *added* to the JEPA loss, with weight 0.3
 # (`hw`, `ac_hw`, `combo`) or 1 (`hw1`; also in `hw_ld`, `fwm_hw` and `fwm_hw_ld`, notebooks 06 and
-# 07). With $\tau = 1$ and errors that differ by a few tenths, the weights stay close to 1: how far
-# from it, and what that does to the gradient, is measured below.
+# 07). How far the weights lie from 1 at the study's $\tau = 1$, and what that does to the gradient,
+# is measured below.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
 import inspect
 
-import numpy as np
-import pandas as pd
-import torch
 from IPython.display import Code
 
-from vjepa_lib import study
-from vjepa_lib.analysis.at_work import early_trainer, on_grid, pulls
+from vjepa_lib.analysis import at_work, findings
 from vjepa_lib.objectives import hard_region
-from vjepa_lib.show import notebook, plots, sections
-from vjepa_lib.study import recorded
+from vjepa_lib.show import notebook, plots, sections, strips
 from vjepa_lib.training.pretrain import TermSpec
 
-nb = notebook.setup("05_hard_region_weighting", PROFILE, SEEDS, JOBS, DEVICE)
-asked = study.NOTEBOOK_RUNS["05"]
-configs = nb.configs(asked)
-sources = recorded.beside(nb.results(configs), asked)
-runs = nb.hashes(configs)
-clips = nb.clips()
+nb = notebook.open_notebook("05_hard_region_weighting", PROFILE, SEEDS, JOBS, DEVICE)
+results = nb.results  # runs that are not there yet are trained here, once
+clips = nb.clips
 
 # %% [markdown]
 # ## The term, as it runs
@@ -69,38 +61,40 @@ Code("\n\n".join(inspect.getsource(f) for f in source), language="python")
 # Errors need a predictor that has learned something, so the baseline is trained here for a moment.
 
 # %%
-baseline = study.resolve("baseline", "released", nb.profile.name, nb.seeds[0])
-trainer = early_trainer(baseline, clips)
+baseline = nb.config("baseline")
+trainer = at_work.early_trainer(baseline, clips)
 sample = clips["pre_videos"]
-with torch.no_grad():
-    batch = trainer.latents(sample.batch(slice(0, 16)))
-error = (batch.zhat[0] - batch.h_target[0]).abs().mean(-1)  # [B, M]
-weights = {tau: hard_region.hard_weights(error, tau) for tau in (1.0, 0.1, 0.02)}
+batch = at_work.latents(trainer, sample.batch(slice(0, 16)))
+error = at_work.prediction_errors(batch)  # [clips, target tokens] of the first mask group
+
+# %% [markdown]
+# By construction the mean weight is 1. Look at how far the lowest and the highest are from it, at
+# the study's temperature and at two sharper ones.
 
 # %%
-worst = max(1, error.shape[1] // 10)
-spread = pd.DataFrame(
-    {
-        "temperature": tau,
-        "lowest": float(w.min()),
-        "highest": float(w.max()),
-        "std": float(w.std()),
-        "loss on the worst tenth (%)": 100 * float((w * error).topk(worst).values.sum() / (w * error).sum()),
-    }
-    for tau, w in weights.items()
+temperatures = (1.0, 0.1, 0.02)
+spread = at_work.weight_spread(error, temperatures)
+caption = "Weights of target tokens by temperature (the study uses 1); mean 1 by construction"
+nb.out.table(spread, "weights", caption, digits=3)
+print(findings.weights_at(spread, 1.0, error))
+
+# %% [markdown]
+# The same on three clips: the target tokens, and under them their weights. It is drawn at
+# temperature 0.1; where the weights of the table's first row are all near 1, nothing could be seen
+# at temperature 1.
+
+# %%
+rows = strips.targets_and_weights(sample.frames, batch, error, temperature=0.1)
+nb.out.figure(
+    plots.clips(rows, every=2, width=3.8),
+    "at_work",
+    at_work.token_weights(error, temperatures),
+    "Target tokens of three clips, and their weights from 0 (white) to the clip's largest",
 )
-nb.out.table(spread, "weights", "Weights of target tokens by temperature (the study uses 1); mean 1 by construction", digits=3)
 
-# %%
-targets = on_grid(torch.ones_like(error, dtype=torch.bool), batch.target_index[0], batch.grid)
-drawn = on_grid(weights[0.1], batch.target_index[0], batch.grid)
-rows = []
-for i in range(3):
-    frames = sample.frames[i].numpy()
-    rows.append((f"clip {i + 1}: targets", frames, targets[i].numpy()))
-    rows.append(("weight", np.full_like(frames, 255), (drawn[i] / drawn[i].max()).numpy()))
-data = pd.DataFrame({"error": error.flatten().numpy()} | {f"weight, temperature {t}": w.flatten().numpy() for t, w in weights.items()})
-nb.out.figure(plots.clips(rows, every=2, width=3.8), "at_work", data, "Target tokens of three clips, and their weights from 0 (white) to the clip's largest; drawn at temperature 0.1, as at 1 hardly a difference could be seen")
+# %% [markdown]
+# The weight follows the error and nothing else: it does not know whether a token is hard because
+# something moves there or because its noise cannot be foreseen.
 
 # %% [markdown]
 # ## Another direction, or the JEPA loss again?
@@ -109,38 +103,55 @@ nb.out.figure(plots.clips(rows, every=2, width=3.8), "at_work", data, "Target to
 # cosine of 1 says that HW only makes the JEPA loss larger.
 
 # %%
-terms = {f"HW, temperature {tau:g}": TermSpec("hw", 0.3, options=(("temperature", tau),)) for tau in weights}
-pull = pulls(trainer, sample.batch(slice(0, 64)), terms)
-nb.out.table(pull, "pull", "HW at weight 0.3: length of its gradient into the context encoder, in lengths of the JEPA gradient, and the cosine between the two", digits=3)
+terms = {
+    # A colder softmax is tried beside the study's, to see when HW becomes a loss of its own.
+    f"HW, temperature {tau:g}": TermSpec("hw", 0.3, options=(("temperature", tau),))
+    for tau in temperatures
+}
+pull = at_work.pulls(trainer, sample.batch(slice(0, 64)), terms)
+nb.out.table(
+    pull,
+    "pull",
+    "HW at weight 0.3: length of its gradient into the context encoder, in lengths of the JEPA "
+    "gradient, and the cosine between the two",
+    digits=3,
+)
+print(findings.directions(pull))
 
 # %% [markdown]
 # ## Training
+#
+# Look for curves that leave the baseline's, and for a rank or a spread that falls to the floor.
+# Losses are those of the JEPA term alone, so that they can be compared; the weighted term's part of
+# the whole loss is in the figures after it.
 
 # %%
-shares = sections.training(nb, configs, [("hw", "released"), ("hw1", "released")])
+shares = sections.training(nb, nb.configs, [("hw", "released"), ("hw1", "released")])
 
 # %% [markdown]
 # ## Results against the baseline
+#
+# Every dot is a variant minus the baseline of the same seed. An interval that holds 0 decides
+# nothing; a variant that helps is to the right of 0 on most benchmarks.
 
 # %%
-gains = sections.results(nb, sources, runs)
+gains = sections.results(nb, nb.sources, nb.runs)
 
 # %% [markdown]
 # ## What it means
 #
-# The softmax runs over differences of errors, and where these are small against $\tau$ it hardly sees
-# them. As far as the cosine above is near 1, HW is a larger factor before the JEPA loss, and AdamW divides such a factor
-# out again: what remains is a smaller part for the other terms. To weight hard regions for good,
-# $\tau$ has to be of the size of the errors' spread. So `hw` and `hw1` are a test of how much two
-# nearly equal trainings differ, and `ac_hw` and `combo` have to be read beside the same variants
-# without HW: AC in notebook 09, delta in notebook 10.
+# The softmax runs over differences of errors, and where these are small against $\tau$ it hardly
+# sees them. As far as the cosine above is near 1, HW is a larger factor before the JEPA loss, and
+# AdamW divides such a factor out again: what remains is a smaller part for the other terms. To
+# weight hard regions for good, $\tau$ has to be of the size of the errors' spread. `ac_hw` and
+# `combo` have to be read beside the same variants without HW: AC in notebook 09, delta in notebook
+# 10.
 
 # %% [markdown]
 # ## What we found
 
 # %%
 sections.found(gains)
-one = spread.set_index("temperature").loc[1.0]
-print(f"weights at temperature 1: {one.lowest:.2f} to {one.highest:.2f}, standard deviation {one['std']:.3f}; errors: standard deviation {float(error.std()):.3f}")
-print("cosine of HW's gradient with that of the JEPA loss: " + ", ".join(f"{r.name[4:]} {r.cosine:.2f}" for r in pull.set_index("name", drop=False).itertuples(index=False)))
-print(f"share of HW in the loss late in the training (%): {', '.join(f'{v} {s:.0f}' for v, s in zip(shares.variant, shares.hw))}")
+print(findings.weights_at(spread, 1.0, error))
+print(findings.directions(pull))
+print(findings.share_of_added_terms(shares))

@@ -22,41 +22,32 @@
 # bring, alone, beside hard-region weighting and beside the factorized world model?
 #
 # A head $g$ (Linear-GELU-Linear) reads a context token and predicts how the target at its place
-# moves on: $\mathcal{L}_{LD} = \mathrm{mean}_P\,|g(Z_t) - (h_{t+1} - h_t)|$. Only pairs $P$ count whose
-# place is context at $t$ and at $t+1$, so the context encoder has seen both ends of the change. Much
-# of the JEPA loss can be met by what stays the same over time; this one cannot.
+# moves on: $\mathcal{L}_{LD} = \mathrm{mean}_P\,|g(Z_t) - (h_{t+1} - h_t)|$. Only pairs $P$ count
+# whose place is context at $t$ and at $t+1$, so the context encoder has seen both ends of the
+# change. Much of the JEPA loss can be met by what stays the same over time; this one cannot.
 #
 # Beside HW the pairs are weighted by their own error. As *released* that sum is taken without
 # gradient, so `hw_ld` trains what `hw1` trains and shares its run; as *described* it trains.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
 import inspect
 
-import pandas as pd
-import torch
 from IPython.display import Code
 
-from vjepa_lib import study
-from vjepa_lib.analysis.ablation import name
-from vjepa_lib.analysis.at_work import on_grid
-from vjepa_lib.evaluation.reach import term_reach
+from vjepa_lib.analysis import at_work, encoders, findings
 from vjepa_lib.objectives.latent_dynamics import LatentDynamics
-from vjepa_lib.show import notebook, plots, sections
-from vjepa_lib.study import recorded
+from vjepa_lib.show import notebook, plots, sections, strips
 from vjepa_lib.training.pretrain import Trainer
 
-nb = notebook.setup("06_latent_dynamics", PROFILE, SEEDS, JOBS, DEVICE)
-asked = study.NOTEBOOK_RUNS["06"]
-configs = nb.configs(asked)
-sources = recorded.beside(nb.results(configs), asked)
-runs = nb.hashes(configs)
-clips = nb.clips()
+nb = notebook.open_notebook("06_latent_dynamics", PROFILE, SEEDS, JOBS, DEVICE)
+results = nb.results  # runs that are not there yet are trained here, once
+clips = nb.clips
 
 # %% [markdown]
 # ## The term, as it runs
@@ -67,27 +58,28 @@ Code("\n".join(inspect.getsource(f) for f in source), language="python")
 
 # %% [markdown]
 # ## At work on one batch: which pairs count
+#
+# Orange are the context tokens of one clip, and under them those that are context one time step
+# later too. Look at how many of the former are left in the latter: the rest teaches LD nothing.
 
 # %%
-trainer = Trainer(study.resolve("ld", "released", nb.profile.name, nb.seeds[0]).train)
+trainer = Trainer(nb.config("ld").train)
 sample = clips["pre_videos"]
-with torch.no_grad():
-    batch = trainer.latents(sample.batch(slice(0, 16)))
-grid, frames = batch.grid, sample.frames[0].numpy()
-possible = grid.n - grid.h * grid.w  # the last time step has no successor
+batch = at_work.latents(trainer, sample.batch(slice(0, 16)))
+counts = at_work.pair_counts(batch)
 
 # %%
-rows, counts = [], []
-for g in batch.groups:
-    context = batch.valid[g].view(-1, *grid.shape)
-    pair = on_grid(batch.following[g], batch.context_index[g], grid)
-    rows.append((f"context, group {g + 1}", frames, context[0].numpy()))
-    rows.append(("pairs", frames, pair[0].numpy()))
-    n = float(batch.following[g].sum(1).float().mean())
-    counts.append({"mask group": g + 1, "context tokens": batch.z[g].shape[1], "pairs": n, "of all possible pairs (%)": 100 * n / possible})
-counts = pd.DataFrame(counts)
-nb.out.figure(plots.clips(rows, every=2, width=3.8), "pairs", counts, "Context tokens (orange), and those among them that are context one time step later too: the pairs LD learns from. Context is cut to the shortest of the batch, last time steps first")
+# Context is cut to the shortest of the batch, so that it fits one tensor; last time steps go first.
+fig = plots.clips(strips.context_and_pairs(sample.frames, batch), every=2, width=3.8)
+nb.out.figure(
+    fig,
+    "pairs",
+    counts,
+    "Context tokens (orange), and those among them that are context one time step later too: the "
+    "pairs LD learns from. Context is cut to the shortest of the batch, last time steps first",
+)
 nb.out.table(counts, "pair_counts", "How many pairs a clip gives, mean over 16 clips", digits=1)
+print(findings.pairs_given(counts))
 
 # %% [markdown]
 # ## How much of the change an encoder carries
@@ -97,58 +89,75 @@ nb.out.table(counts, "pair_counts", "How many pairs a clip gives, mean over 16 c
 # frame: an encoder may carry either.
 
 # %%
-change = []
-for variant, form in (("random_init", "released"), ("baseline", "released"), ("ld", "released"), ("fwm_ld", "described")):
-    encoder = study.load_encoder(study.resolve(variant, form, nb.profile.name, nb.seeds[0]))
-    row = {"name": name(variant, form)}
-    for title, kind in (("pre_videos", "moving"), ("pre_stills", "held")):
-        with torch.no_grad():
-            h = encoder(clips[title].batch(slice(0, 32))).unflatten(1, (grid.t, -1))
-        row[kind] = float(h.diff(dim=1).abs().mean() / h.abs().mean())
-    change.append(row)
-change = pd.DataFrame(change)
-nb.out.table(change, "change", "Mean change of the latent from step to step, relative to its size (first seed)", runs, digits=3)
+runs = [
+    ("random_init", "released"),
+    ("baseline", "released"),
+    ("ld", "released"),
+    ("fwm_ld", "described"),
+]
+kinds = {
+    "moving": clips["pre_videos"].batch(slice(0, 32)),
+    "held": clips["pre_stills"].batch(slice(0, 32)),
+}
+change = encoders.change_over_time(runs, nb.profile.name, nb.seeds[0], kinds)
+caption = "Mean change of the latent from step to step, relative to its size (first seed)"
+nb.out.table(change, "change", caption, nb.runs, digits=3)
 
 # %% [markdown]
 # ## Does it train? Gradient reach in both forms beside HW
+#
+# Look at the rows of LD: a norm of 0 is a term that is computed, logged and never learned from.
 
 # %%
-reach = []
-for form in study.FORMS:
-    trainer = Trainer(study.resolve("hw_ld", form, nb.profile.name, nb.seeds[0]).train)
-    reach.append(term_reach(trainer, sample.batch(slice(0, 8))).assign(form=form))
-reach = pd.concat(reach, ignore_index=True)
-shown = reach[reach.term.isin(["jepa", "hw", "ld"]) & (reach.part != "target_encoder")]
-nb.out.table(shown[["form", "term", "part", "reaches", "norm", "relative"]].reset_index(drop=True), "reach", "What the terms of HW-LD reach at the first step; relative: in lengths of the JEPA gradient", digits=4)
+reach = at_work.reach_of_forms(
+    "hw_ld",
+    nb.profile.name,
+    nb.seeds[0],
+    sample.batch(slice(0, 8)),
+    terms=("jepa", "hw", "ld"),
+    without=("target_encoder",),
+)
+nb.out.table(
+    reach[["form", "term", "part", "reaches", "norm", "relative"]],
+    "reach",
+    "What the terms of HW-LD reach at the first step; relative: in lengths of the JEPA gradient",
+    digits=4,
+)
+print(findings.reach_of_term(reach, "ld"))
 
 # %% [markdown]
 # ## Training
+#
+# Look for curves that leave the baseline's, and for a rank or a spread that falls to the floor. The
+# figures after it show how much of the loss is LD's.
 
 # %%
-shares = sections.training(nb, configs, [("ld", "released"), ("hw_ld", "described"), ("fwm_ld", "described")])
+pairs = [("ld", "released"), ("hw_ld", "described"), ("fwm_ld", "described")]
+shares = sections.training(nb, nb.configs, pairs)
 
 # %% [markdown]
 # ## Results against the baseline
 #
-# `hw_ld` without a note is the released form: HW at weight 1 and nothing of LD.
+# `hw_ld` without a note is the released form: HW at weight 1 and nothing of LD. Look at whether its
+# two forms differ, and whether what LD gains, it gains where the answer is a motion.
 
 # %%
-gains = sections.results(nb, sources, runs)
+gains = sections.results(nb, nb.sources, nb.runs)
 
 # %% [markdown]
 # ## What it means
 #
-# LD foresees nothing: both ends of every pair are context. It asks that a token *hold* how its place
-# changes, and a mean-token probe can then read it. So its effect is looked for on the benchmarks
-# whose answer is a motion, and `appearance`, which shows stills, is the control: an effect of the same
-# size there would be a better encoder in general, not dynamics. `hw_ld` in its two forms is the same
-# question without a change of design: one line of code decides whether LD learns.
+# LD foresees nothing: both ends of every pair are context. It asks that a token *hold* how its
+# place changes, and a mean-token probe can then read it. So its effect is looked for on the
+# benchmarks whose answer is a motion, and `appearance`, which shows stills, is the control: an
+# effect of the same size there would be a better encoder in general, not dynamics. `hw_ld` in its
+# two forms is the same question without a change of design: one line of code decides whether LD
+# learns.
 
 # %% [markdown]
 # ## What we found
 
 # %%
 sections.found(gains)
-ld = reach[(reach.term == "ld") & (reach.part != "target_encoder")].groupby("form", sort=False)["norm"].max()
-print("largest gradient of LD beside HW: " + ", ".join(f"{f} {v:.3g}" for f, v in ld.items()))
-print("change of the latent, moving / held: " + ", ".join(f"{r.title} {r.moving:.3f} / {r.held:.3f}" for r in change.rename(columns={"name": "title"}).itertuples()))
+print(findings.reach_of_term(reach, "ld"))
+print(findings.moving_and_held(change))

@@ -27,31 +27,23 @@
 # of 8 and 2. `motion_future` does both. The objective stays the baseline's.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
 import inspect
 
-import numpy as np
-import pandas as pd
-import torch
 from IPython.display import Code
 
-from vjepa_lib import study
-from vjepa_lib.analysis.at_work import hidden_share
+from vjepa_lib.analysis import findings, masks
 from vjepa_lib.model import masking
-from vjepa_lib.show import notebook, plots, sections
-from vjepa_lib.study import recorded
+from vjepa_lib.show import notebook, plots, sections, strips
 
-nb = notebook.setup("08_motion_and_future_masking", PROFILE, SEEDS, JOBS, DEVICE)
-asked = study.NOTEBOOK_RUNS["08"]
-configs = nb.configs(asked)
-sources = recorded.beside(nb.results(configs), asked)
-runs = nb.hashes(configs)
-clips = nb.clips()
+nb = notebook.open_notebook("08_motion_and_future_masking", PROFILE, SEEDS, JOBS, DEVICE)
+results = nb.results  # runs that are not there yet are trained here, once
+clips = nb.clips
 
 # %% [markdown]
 # ## The masks, as they are drawn
@@ -65,84 +57,93 @@ Code(inspect.getsource(masking.sample_masks), language="python")
 # %% [markdown]
 # ## At work: what the masks follow
 #
-# Three clips in which an object moves; how often each place is hidden over 300 draws of the first mask
-# group. Motion is the mean absolute difference of neighbouring frames, noise included.
+# Three clips in which an object moves; how often each place is hidden over 300 draws of the first
+# mask group. Motion is the mean absolute difference of neighbouring frames, noise included. Look at
+# whether the maps on the right resemble the motion beside the frame.
 
 # %%
 grid = nb.profile.encoder.grid
 sample = clips["pre_videos"]
-with_object = np.flatnonzero(sample.manifest["shape"] != "none")[:3]
-motion = masking.motion_map(sample.batch(with_object), grid)  # [3, h, w]
+chosen = masks.clips_with_object(sample, 3)
+motion = masking.motion_map(sample.batch(chosen), grid)  # [3, h, w]
+hidden = masks.hidden_by_kind(("multiblock", "motion_guided", "amg"), motion, grid)
+follow = masks.hiding_follows_motion(motion, hidden)
 
 # %%
-kinds = ("multiblock", "motion_guided", "amg")
-rows, follow, places = [], [], []
-for k, i in enumerate(with_object):
-    m = motion[k]
-    found = {kind: hidden_share(kind, m, grid) for kind in kinds}
-    maps = [torch.zeros_like(m), (m - m.min()) / (m.max() - m.min()), *found.values()]
-    frame = sample.frames[i, 0].numpy()
-    rows.append((f"clip {k + 1}", np.stack([frame] + 4 * [np.full_like(frame, 255)]), torch.stack(maps).numpy()))
-    for kind, often in found.items():
-        both = torch.stack([m.flatten(), often.flatten()])
-        follow.append({"clip": k + 1, "masking": kind, "correlation with motion": float(torch.corrcoef(both)[0, 1]), "hidden (%)": 100 * float(often.mean())})
-        places += [{"clip": k + 1, "masking": kind, "place": j, "motion": float(a), "hidden": float(b)} for j, (a, b) in enumerate(both.T)]
-follow = pd.DataFrame(follow)
-fig = plots.clips(rows, tubelet=1, opacity=1, width=4.4)
-for ax, title in zip(fig.axes, ("first frame", "motion", *kinds)):
-    ax.set_title(title, fontsize=6)
-nb.out.figure(fig, "at_work", pd.DataFrame(places), "Where a clip moves (white: least, orange: most), and how often each kind of mask hides each place (white: never, orange: always)")
-nb.out.table(follow, "follow", "Correlation over places between motion and the frequency of being hidden", digits=2)
+nb.out.figure(
+    strips.motion_and_hiding(sample.frames[chosen], motion, hidden),
+    "at_work",
+    masks.hidden_places(motion, hidden),
+    "Where a clip moves (white: least, orange: most), and how often each kind of mask hides each "
+    "place (white: never, orange: always)",
+)
+caption = "Correlation over places between motion and the frequency of being hidden"
+nb.out.table(follow, "follow", caption, digits=2)
+print(findings.hiding_and_motion(follow))
+
+# %% [markdown]
+# One draw of the masks that hide the future, in one clip. Orange is what has to be predicted; look
+# at the second half of the time steps.
 
 # %%
+frames = sample.frames[chosen[0]]
 kinds = ("multiblock", "future_predictive", "motion_future")
-frames = sample.frames[with_object[0]].numpy()
-rows, sizes = [], []
-for kind in kinds:
-    masks = masking.sample_masks(masking.MaskingConfig(kind), grid, 1, torch.Generator().manual_seed(1), motion[:1])
-    for group, (context, target) in enumerate(masks, 1):
-        shown = torch.zeros(grid.n, dtype=torch.bool).scatter(0, target[0], True).view(grid.shape)
-        rows.append((f"{kind.replace('_', ' ')}, {group}", frames, shown.numpy()))
-        sizes.append({"masking": kind, "group": group, "context": context.shape[1], "predicted": target.shape[1], "tokens": grid.n})
-sizes = pd.DataFrame(sizes)
-nb.out.figure(plots.clips(rows, every=2, width=3.8), "future", sizes, "What is predicted (orange) by each kind and mask group, one frame per time step")
+drawn = masks.draw_masks(kinds, grid, sample.batch(chosen[:1]))
+sizes = masks.mask_sizes(drawn, grid)
+nb.out.figure(
+    plots.clips(strips.predicted(frames, drawn, grid), every=2, width=3.8),
+    "future",
+    sizes,
+    "What is predicted (orange) by each kind and mask group, one frame per time step",
+)
 nb.out.table(sizes, "sizes", "Tokens of context and of prediction in one draw")
+
+# %% [markdown]
+# Context and prediction together need not cover the grid: context is cut to the shortest of a
+# batch, and a future-predictive mask leaves out of the context what it does not hide.
 
 # %% [markdown]
 # ## Training
 #
-# Losses of different masks are not comparable: they predict other tokens from other contexts.
+# Losses of different masks are not comparable: they predict other tokens from other contexts. Rank
+# and spread are those of the same fixed clips and can be compared.
 
 # %%
-mixed, single = ([c for c in configs if c.regime == r] for r in ("mixed", "ucf101"))
+mixed = [c for c in nb.configs if c.regime == "mixed"]
 shares = sections.training(nb, mixed, [("motion_guided", "released")])
 
 # %%
-single_shares = sections.training(nb, single, [("future_predictive", "released")], suffix="_ucf101")
+single = [c for c in nb.configs if c.regime == "ucf101"]
+single_pairs = [("future_predictive", "released")]
+single_shares = sections.training(nb, single, single_pairs, suffix="_ucf101")
 
 # %% [markdown]
 # ## Results, mixed data: against the baseline
+#
+# A mask that helps by hiding motion should help on the benchmarks whose answer is a motion.
 
 # %%
-mixed_gains = sections.results(nb, sources, runs)
+mixed_gains = sections.results(nb, nb.sources, nb.runs)
 
 # %% [markdown]
 # ## Results, one data set: against its baseline
+#
+# The same for the masks that hide the future; they were published with pretraining on one data set.
 
 # %%
-single_gains = sections.results(nb, sources, runs, "ucf_baseline", "_ucf101")
+single_gains = sections.results(nb, nb.sources, nb.runs, "ucf_baseline", "_ucf101")
 
 # %% [markdown]
 # ## What it means
 #
-# A motion-guided mask does two things at once: it hides what moves, and because its blocks fall on the
-# same places it hides fewer of them. The first makes prediction harder, the second easier, and the
-# results are those of both. In the embedded clips a moving camera moves every place, so that there is
-# less to follow than in a film of a diver.
+# A motion-guided mask does two things at once: it hides what moves, and because its blocks fall on
+# the same places it hides fewer of them. The first makes prediction harder, the second easier, and
+# the results are those of both. In the embedded clips a moving camera moves every place, so that
+# there is less to follow than in a film of a diver.
 #
-# A future-predictive mask changes the task: nothing of the second half is seen, so that no place can be
-# filled in from its neighbours in time on both sides. If that teaches motion, it shows on the benchmarks
-# whose answer is a motion and not on `appearance`.
+# A future-predictive mask changes the task: nothing of the second half is seen, so that no place
+# can be filled in from its neighbours in time on both sides. If that teaches motion, it shows on
+# the benchmarks whose answer is a motion and not on `appearance`.
 
 # %% [markdown]
 # ## What we found
@@ -150,5 +151,4 @@ single_gains = sections.results(nb, sources, runs, "ucf_baseline", "_ucf101")
 # %%
 sections.found(mixed_gains)
 sections.found(single_gains, "ucf_baseline")
-mean = follow.groupby("masking", sort=False)[["correlation with motion", "hidden (%)"]].mean()
-print("correlation of hiding with motion, and places hidden: " + ", ".join(f"{k} {r.iloc[0]:.2f}, {r.iloc[1]:.0f} %" for k, r in mean.iterrows()))
+print(findings.hiding_and_motion(follow))

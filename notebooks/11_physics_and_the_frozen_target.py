@@ -33,42 +33,24 @@
 # off and nothing else.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
 import inspect
 
-import pandas as pd
-import torch
 from IPython.display import Code
 
-from vjepa_lib import study
-from vjepa_lib.analysis.ablation import (
-    by_source,
-    gains,
-    mean_share,
-    name,
-    named,
-    seed_means,
-    sentence,
-    term_shares,
-)
-from vjepa_lib.audit.released_code import variant_audit
+from vjepa_lib.analysis import ablation, at_work, encoders, findings, selection
+from vjepa_lib.audit import reach_of_variants
 from vjepa_lib.objectives import hamiltonian, kinematic, sigreg, velocity_gate
-from vjepa_lib.show import notebook, plots, sections
-from vjepa_lib.study import recorded
-from vjepa_lib.training.pretrain import Trainer
+from vjepa_lib.show import notebook, plots, sections, strips
 
-nb = notebook.setup("11_physics_and_the_frozen_target", PROFILE, SEEDS, JOBS, DEVICE)
-asked = study.NOTEBOOK_RUNS["11"]
-configs = nb.configs(asked)
-results = nb.results(configs)
-sources = {s: named(r) for s, r in recorded.beside(results, asked).items()}
-runs = nb.hashes(configs)
-clips = nb.clips()
+nb = notebook.open_notebook("11_physics_and_the_frozen_target", PROFILE, SEEDS, JOBS, DEVICE)
+results = nb.results  # runs that are not there yet are trained here, once
+clips = nb.clips
 
 # %% [markdown]
 # ## The terms, as they run
@@ -80,7 +62,8 @@ Code(inspect.getsource(kinematic.Kinematic.loss), language="python")
 Code(inspect.getsource(velocity_gate.VelocityGate.loss), language="python")
 
 # %%
-Code(inspect.getsource(hamiltonian.Hamiltonian.step) + "\n" + inspect.getsource(hamiltonian.Hamiltonian.loss), language="python")
+source = (hamiltonian.Hamiltonian.step, hamiltonian.Hamiltonian.loss)
+Code("\n".join(inspect.getsource(f) for f in source), language="python")
 
 # %%
 Code(inspect.getsource(sigreg.SIGReg.loss), language="python")
@@ -89,26 +72,24 @@ Code(inspect.getsource(sigreg.SIGReg.loss), language="python")
 # ## At work on one batch
 #
 # How fast the target latent moves at every place under the trained baseline, and which places the
-# velocity gate lets through: the slower half of each time step.
+# velocity gate lets through: the slower half of each time step. Look at whether the fast places are
+# where something moves, or anywhere.
 
 # %%
-trainer = Trainer(study.resolve("ucf_baseline", "released", nb.profile.name, nb.seeds[0]).train)
-trainer.target_encoder.load_state_dict(study.load_encoder(study.resolve("ucf_baseline", "released", nb.profile.name, nb.seeds[0])).state_dict())
+baseline = nb.config("ucf_baseline")
 moving = clips["pre_videos"]
-with torch.no_grad():
-    batch = trainer.latents(moving.batch(slice(0, 8)))
-    speed = batch.target_over_time.diff(dim=1).norm(dim=-1)
-grid = batch.grid
-slow = speed <= speed.quantile(0.5, -1, keepdim=True)
-rows = []
-for i in range(2):
-    shown = (speed[i] - speed.min()) / (speed.max() - speed.min())
-    last = torch.zeros(1, grid.h * grid.w)
-    rows.append((f"clip {i + 1}", moving.frames[i].numpy(), None))
-    rows.append(("|h(t+1) - h(t)|", moving.frames[i].numpy(), torch.cat([shown, last]).view(grid.shape).numpy()))
-    rows.append(("gate", moving.frames[i].numpy(), torch.cat([slow[i].float(), last]).view(grid.shape).bool().numpy()))
-table = pd.DataFrame({"clip": range(8), "mean speed": speed.mean((1, 2)), "fastest": speed.amax((1, 2)), "slowest": speed.amin((1, 2))})
-nb.out.figure(plots.clips(rows, every=2, width=4), "at_work", table, "Speed of the target latent and the velocity gate; the last time step has no speed")
+trainer = at_work.trainer_with(baseline, baseline)
+batch = at_work.latents(trainer, moving.batch(slice(0, 8)))
+nb.out.figure(
+    plots.clips(strips.speed_and_gate(moving.frames, batch), every=2, width=4),
+    "at_work",
+    at_work.speeds(at_work.target_speed(batch)),
+    "Speed of the target latent and the velocity gate; the last time step has no speed",
+)
+
+# %% [markdown]
+# The gate always lets half of the places through, also where all of them are fast or all are slow:
+# it compares the places of one time step with each other, not with a fixed speed.
 
 # %% [markdown]
 # How Gaussian the latent is: the Epps-Pulley statistic of encoders trained with and without SIGReg,
@@ -116,16 +97,16 @@ nb.out.figure(plots.clips(rows, every=2, width=4), "at_work", table, "Speed of t
 # whatever its size.
 
 # %%
-statistic = []
-for variant, form in (("random_init", "released"), ("ucf_baseline", "released"), ("sigreg", "released"), ("sigreg_no_ema", "described")):
-    encoder = study.load_encoder(study.resolve(variant, form, nb.profile.name, nb.seeds[0]))
-    with torch.no_grad():
-        tokens = encoder(moving.batch(slice(0, 16))).flatten(0, 1)
-        directions = torch.randn(tokens.shape[1], 256, generator=torch.Generator().manual_seed(0))
-        value = sigreg.epps_pulley(tokens @ (directions / directions.norm(dim=0))).mean()
-    statistic.append({"variant": variant, "form": form, "Epps-Pulley": float(value), "channel mean |.|": float(tokens.mean(0).abs().mean()), "channel std": float(tokens.std(0).mean())})
-statistic = pd.DataFrame(statistic)
-nb.out.table(statistic, "normality", "How far context tokens are from an isotropic Gaussian", runs, digits=3)
+pairs = [
+    ("random_init", "released"),
+    ("ucf_baseline", "released"),
+    ("sigreg", "released"),
+    ("sigreg_no_ema", "described"),
+]
+sample = moving.batch(slice(0, 16))
+statistic = encoders.normality(pairs, nb.profile.name, nb.seeds[0], sample)
+caption = "How far context tokens are from an isotropic Gaussian"
+nb.out.table(statistic, "normality", caption, nb.runs, digits=3)
 
 # %% [markdown]
 # ## The artefact, shown on weights
@@ -135,38 +116,79 @@ nb.out.table(statistic, "normality", "How far context tokens are from an isotrop
 
 # %%
 steps = 3
-off = [v for v, row in study.VARIANTS.items() if not row.ema]
-checks = pd.concat([variant_audit(v, f, nb.profile.name, clips, steps, (0,))[1].assign(variant=v, form=f) for v in off for f in study.FORMS])
-evaluated = checks.drop_duplicates(["variant", "form"])[["variant", "form", "evaluated_trained"]]
+off = reach_of_variants.variants_without_ema()
+_, moved = reach_of_variants.audit_variants(off, nb.profile.name, clips, steps, every_form=True)
+evaluated = reach_of_variants.evaluated_moved(moved)
 nb.out.table(evaluated, "evaluated", f"Did the evaluated encoder move in {steps} steps?")
+print(findings.moved_by_form(evaluated))
 
 # %% [markdown]
 # ## Results: released, described, and the control
 #
-# As released every EMA-off row is the random encoder, so they share its run (`trained_as`).
+# As released every EMA-off row is the random encoder, so they share its run (`trained_as`). Look at
+# each described row beside `random_init` and beside the baseline.
 
 # %%
-cells = by_source(sources, seed_means)
-described = cells[cells.name.isin(["random_init", "ucf_baseline", "no_ema (described)", *(f"{v} (described)" for v in off), "velgate", "hamiltonian", "sigreg"])]
+described = [(variant, "described") for variant in off]
+with_ema = [(variant, "released") for variant in ("velgate", "hamiltonian", "sigreg")]
+references = [("random_init", "released"), ("ucf_baseline", "released")]
+cells = selection.by_source(nb.linear, ablation.seed_means)
+shown = selection.of_forms(cells, [*references, *described, *with_ema])
 nb.out.figure(
-    plots.intervals(described, "top1", rows="name", panel="benchmark", series="source"), "results", described,
-    "Linear probes as described (EMA-off rows: the trained network is evaluated), means and t intervals over seeds; filled: live, hollow: recorded. As released the EMA-off rows equal random init", runs,
+    plots.intervals(shown, "top1", rows="name", panel="benchmark", series="source"),
+    "results",
+    shown,
+    "Linear probes as described (EMA-off rows: the trained network is evaluated), means and t "
+    "intervals over seeds; filled: live, hollow: recorded. As released the EMA-off rows equal "
+    "random init",
+    nb.runs,
 )
-nb.out.table(cells.pivot_table(index=["source", "name"], columns="benchmark", values="top1", sort=False).reset_index(), "results_table", "Linear probes, top-1 (%), mean over seeds, both forms", runs, digits=1)
 
 # %%
-against = []
-for source, r in sources.items():
-    against.append(gains(r[~r.name.isin(["random_init"]) & r.regime.eq("ucf101")], "ucf_baseline").assign(source=source, against="baseline"))
-    part = r[r.name.isin(["no_ema (described)", *(f"{v} (described)" for v in off)])]
-    against.append(gains(part, "no_ema (described)").assign(source=source, against="EMA off only"))
-against = pd.concat(against, ignore_index=True)
-control = against[(against.against == "EMA off only")]
-nb.out.figure(
-    plots.intervals(control, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points", names={"all": "all six"}), "control", control,
-    "Against the control: what each term adds to switching EMA off, t intervals over seeds", runs,
+nb.out.table(
+    selection.side_by_side(cells),
+    "results_table",
+    "Linear probes, top-1 (%), mean over seeds, both forms",
+    nb.runs,
+    digits=1,
 )
-nb.out.table(against[["source", "against", "benchmark", "name", "effect", "low", "high", "p_adjusted", "n_seeds"]], "differences", "Differences to the baseline and to the control, points", runs)
+
+# %% [markdown]
+# Switching EMA off changes the training by itself. So each term is compared with EMA off alone:
+# what is left is the term's own doing.
+
+# %%
+control = selection.by_source(
+    nb.linear, ablation.gains_among, described, selection.name("no_ema", "described")
+)
+nb.out.figure(
+    plots.intervals(
+        control,
+        "effect",
+        rows="name",
+        panel="benchmark",
+        series="source",
+        zero=True,
+        xlabel="points",
+        names={"all": "all six"},
+    ),
+    "control",
+    control,
+    "Against the control: what each term adds to switching EMA off, t intervals over seeds",
+    nb.runs,
+)
+print(findings.count_clear(control))
+
+# %%
+gains = sections.gains_over(nb.sources, "ucf_baseline", without=["random_init"])
+both = selection.stack(against={"baseline": gains, "EMA off only": control})
+columns = ["benchmark", "name", "effect", "low", "high", "p_adjusted", "n_seeds"]
+nb.out.table(
+    both[["source", "against", *columns]],
+    "differences",
+    "Differences to the baseline and to the control, points",
+    nb.runs,
+)
 
 # %% [markdown]
 # ## Loss and collapse over training
@@ -175,27 +197,37 @@ nb.out.table(against[["source", "against", "benchmark", "name", "effect", "low",
 # spread of the evaluated encoder show who takes it.
 
 # %%
-trained = [c for c in configs if c.pretrained and (c.form == "described" or study.VARIANTS[c.variant].ema)]
-curves = named(study.curves(trained), None)
-shown = curves[curves.name.isin(["ucf_baseline", "no_ema (described)", "kinematic (described)", "kinematic_0_1 (described)", "kinematic_accel (described)", "hamiltonian", "velgate", "sigreg", "sigreg_no_ema (described)"])]
-sections.collapse(nb, shown, nb.hashes(trained))
-shares = []
-for variant, form in (("kinematic", "described"), ("velgate", "released"), ("hamiltonian", "released"), ("sigreg", "released")):
-    share = mean_share(term_shares(curves, study.resolve(variant, form, nb.profile.name)))
-    shares.append({"variant": name(variant, form)} | share.to_dict())
-nb.out.table(pd.DataFrame(shares), "shares", "Share of each weighted term in the loss (%), second half of the training", nb.hashes(trained), digits=1)
+kinematic_forms = ("no_ema", "kinematic", "kinematic_0_1", "kinematic_accel", "sigreg_no_ema")
+followed = [("ucf_baseline", "released"), *with_ema]
+followed += [(variant, "described") for variant in kinematic_forms]
+sections.collapse(nb, selection.of_forms(nb.curves, followed), nb.hashes(nb.trained))
+
+# %% [markdown]
+# How much of the loss is the term's, in the second half of the training:
+
+# %%
+taken_apart = [("kinematic", "described"), *with_ema]
+shares = ablation.late_shares(nb.curves, taken_apart, nb.profile.name)
+caption = "Share of each weighted term in the loss (%), second half of the training"
+nb.out.table(shares, "shares", caption, nb.hashes(nb.trained), digits=1)
+print(findings.share_of_added_terms(shares))
+
+# %% [markdown]
+# ## What it means
+#
+# A probe on a network that was never trained reads what a random network keeps of the pixels, and
+# no objective can change that. Where network and evaluation are one, a term against motion acts on
+# the very latent that has to be read: it can be met by slow tokens or by small ones, and nothing
+# in it prefers the first. What holds the latent open is the JEPA loss, and without EMA that has
+# the same way out, which is why EMA off alone is the control and not the baseline. The spread of
+# features and RankMe above tell which of the two has happened.
 
 # %% [markdown]
 # ## What we found
 
 # %%
-moved = evaluated.groupby("form", sort=False).evaluated_trained.agg(["sum", "size"])
-print("EMA-off variants whose evaluated encoder moved: " + ", ".join(f"{f} {r['sum']} of {r['size']}" for f, r in moved.iterrows()))
-for source in sources:
-    a = against[(against.source == source) & (against.benchmark == "all")]
-    b, c = (a[a.against == k].set_index("name") for k in ("baseline", "EMA off only"))
-    trained_one = b[b.index.str.contains("described") | b.index.isin(["velgate", "hamiltonian", "sigreg"])]
-    print(f"{source}, {int(b.n_seeds.min())} seeds, mean over six benchmarks against the baseline: {sentence(trained_one.reset_index())}")
-    print(f"  against EMA off alone: {sentence(c.reset_index())}")
-ends = curves.dropna(subset=["feature_std"]).groupby("name", sort=False)[["rank_me", "feature_std"]].last()
-print("at the end, RankMe and feature std: " + ", ".join(f"{n} {r.rank_me:.1f}/{r.feature_std:.3f}" for n, r in ends.iterrows()))
+print(findings.moved_by_form(evaluated))
+own = selection.of_forms(gains, [*described, *with_ema])
+print(*findings.against(own, "the baseline"), sep="\n")
+print(*findings.against(control, "EMA off alone"), sep="\n")
+print(findings.rank_and_spread_at_end(nb.curves))

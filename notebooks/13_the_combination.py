@@ -22,7 +22,8 @@
 # transfer, in particular across domains: does it bring more than the better of its two parts?
 #
 # Each objective is the baseline's, plus a factorized part, plus a contrast:
-# $\mathcal{L} = \mathcal{L}_{JEPA} + \lambda\mathcal{L}_{ctx} + \mathcal{L}_{factorized} + w\,\mathcal{L}_{contrast}$.
+# $\mathcal{L} = \mathcal{L}_{JEPA} + \lambda\mathcal{L}_{ctx} + \mathcal{L}_{factorized} +
+# w\,\mathcal{L}_{contrast}$.
 # The rows are {baseline, FWM, FWM-HW-LD as released, FWM-HW-LD as described}, the columns
 # {no contrast, LTC, IIC, VCLR}, and each cell is trained with every seed. An *interaction* is what
 # the contrast adds to a factorized row beyond what it adds to the baseline: with
@@ -30,63 +31,65 @@
 # No publication has these runs. They stand on small models and embedded data with known factors.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
-import pandas as pd
-
-from vjepa_lib import study
-from vjepa_lib.analysis import ablation, combination
-from vjepa_lib.analysis.ablation import by_source, name, named
+from vjepa_lib.analysis import combination, crossing, findings, selection
 from vjepa_lib.show import notebook, plots, sections
-from vjepa_lib.study import recorded
 
-nb = notebook.setup("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE)
-asked = study.NOTEBOOK_RUNS["13"]
-configs = nb.configs(asked)
-results = nb.results(configs)
-sources = recorded.beside(results, asked)
-runs = nb.hashes(configs)
-last = list(sources)[-1]  # recorded runs where there are some
+nb = notebook.open_notebook("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE)
+results = nb.results  # runs that are not there yet are trained here, once
+followed = crossing.runs_of_interest()
+# How the plots of effects against a reference are drawn.
+against_zero = {"panel": "benchmark", "series": "source", "zero": True}
+points = against_zero | {"rows": "name", "xlabel": "points", "names": {"all": "all six"}}
 
 # %% [markdown]
 # ## The design, and what each objective is made of
 
 # %%
-design = []
-for base, form in study.FACTORIZED:
-    for contrast in ("none", *study.CONTRASTS):
-        variant = base if contrast == "none" else study.combined(base, contrast)
-        terms = study.resolve(variant, form, nb.profile.name).train.terms
-        design.append({"objective": name(variant, form)} | {t.name: t.weight for t in terms if t.name not in ("jepa", "context")})
-nb.out.table(pd.DataFrame(design), "design", "The crossing: weights of the terms beside JEPA and context loss", digits=3)
+caption = "The crossing: weights of the terms beside JEPA and context loss"
+nb.out.table(crossing.design(nb.profile.name), "design", caption, digits=3)
 
 # %% [markdown]
 # ## Every cell on every benchmark
 #
-# Points gained over the baseline of the same seed. `all` is the mean over the six benchmarks.
+# Points gained over the baseline of the same seed; `all` is the mean over the six benchmarks. Look
+# down a column of contrasts first, then at whether a factorized part changes it.
 
 # %%
-crossed = by_source(sources, combination.crossed)
-gains = by_source(sources, lambda r: ablation.gains(combination.crossed(r)))
-order = list(dict.fromkeys(crossed.name))
-for source, part in gains.groupby("source", sort=False):
-    heat = part.pivot_table(index="name", columns="benchmark", values="effect", sort=False).reindex(order[1:])
-    clear = part.assign(clear=ablation.clear(part)).pivot_table(index="name", columns="benchmark", values="clear", sort=False).reindex(order[1:])
-    nb.out.figure(
-        plots.heatmap(heat, mark=clear.fillna(0).astype(bool), bar_label="points against the baseline", width=7), f"gains_{source.split(',')[0]}", part,
-        f"Combinations against the baseline of the same seed ({source} runs); bold: the 95 % t interval over seeds is clear of 0", runs,
-    )
+crossed = selection.by_source(nb.sources, combination.crossed)
+gains = selection.by_source(nb.sources, crossing.gains_of_crossing)
+sections.gain_maps(
+    nb,
+    gains,
+    "gains",
+    "Combinations against the baseline of the same seed",
+    nb.runs,
+    order=crossing.cells_but_baseline(crossed),
+)
+print(findings.count_clear(gains))
+
+# %% [markdown]
+# The same with intervals, where the question lies: on average, and on the two shifted benchmarks.
 
 # %%
-shown = gains[gains.benchmark.isin(["all", *combination.SHIFTED])]
-fig = plots.intervals(shown, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points", names={"all": "all six"})
-nb.out.figure(fig, "gains_shifted", shown, "Gain over the baseline with t intervals over seeds, on average and on the two shifted benchmarks; filled: live, hollow: recorded", runs)
-cells = crossed.groupby(["source", "name", "benchmark"], sort=False).top1.mean().unstack().reset_index()
-nb.out.table(cells, "cells", "Linear probes of every cell, top-1 (%), mean over seeds", runs, digits=1)
+shown = selection.pick(gains, "benchmark", crossing.WHERE)
+nb.out.figure(
+    plots.intervals(shown, "effect", **points),
+    "gains_shifted",
+    shown,
+    "Gain over the baseline with t intervals over seeds, on average and on the two shifted "
+    "benchmarks; filled: live, hollow: recorded",
+    nb.runs,
+)
+
+# %%
+caption = "Linear probes of every cell, top-1 (%), mean over seeds"
+nb.out.table(selection.side_by_side(crossed), "cells", caption, nb.runs, digits=1)
 
 # %% [markdown]
 # ## Does the reading favour the contrast?
@@ -96,36 +99,78 @@ nb.out.table(cells, "cells", "Linear probes of every cell, top-1 (%), mean over 
 # show no gain there.
 
 # %%
-readings = by_source(
-    sources,
-    lambda r: pd.concat([combination.crossed(r[r.benchmark == "fine_motion"], p).assign(probe=p) for p in ("linear", "attentive")]).groupby(["name", "probe"], sort=False).top1.mean().unstack().reset_index(),
+readings = selection.by_source(nb.sources, crossing.readings)
+nb.out.table(
+    readings[["name", "linear", "attentive", "source"]],
+    "readings",
+    "fine_motion read from the mean token (linear) and from all tokens (attentive), top-1 (%), "
+    "mean over seeds",
+    nb.runs,
 )
-nb.out.table(readings, "readings", "fine_motion read from the mean token (linear) and from all tokens (attentive), top-1 (%), mean over seeds", runs, digits=1)
 
 # %% [markdown]
 # ## Do the two parts work together? Interactions
+#
+# A dot left of 0 says that the contrast adds less to the factorized row than to the baseline. That
+# is what two parts show that bring the same thing, and also what a ceiling shows.
 
 # %%
-interactions = by_source(sources, lambda r: combination.interactions(combination.crossed(r)))
-names = {p: f"{b} × {c}" for p, b, c in zip(interactions.pair, interactions.base.map(plots.label), interactions.contrast.map(plots.label))} | {"all": "all six"}
-shown = interactions[interactions.benchmark.isin(["all", *combination.SHIFTED])].assign(variant=lambda t: t.pair)
+interactions = selection.by_source(nb.sources, crossing.interactions)
+shown = selection.pick(interactions, "benchmark", crossing.WHERE)
+titles = crossing.pair_titles(interactions, plots.label) | {"all": "all six"}
 nb.out.figure(
-    plots.intervals(shown, "estimate", panel="benchmark", series="source", zero=True, xlabel="interaction (points)", names=names), "interactions", shown,
-    "What a contrast adds to a factorized objective beyond what it adds to the baseline; intervals from the scatter over seeds, pooled over the crossing", runs,
+    plots.intervals(
+        shown,
+        "estimate",
+        rows="pair",
+        xlabel="interaction (points)",
+        names=titles,
+        **against_zero,
+    ),
+    "interactions",
+    shown,
+    "What a contrast adds to a factorized objective beyond what it adds to the baseline; intervals "
+    "from the scatter over seeds, pooled over the crossing",
+    nb.runs,
 )
-nb.out.table(interactions[["source", "benchmark", "base", "contrast", "simple", "reference", "estimate", "low", "high", "p_adjusted"]], "interactions_table", "Gain of the contrast on the row (simple), on the baseline (reference), and their difference, points", runs)
+
+# %%
+columns = ["simple", "reference", "estimate", "low", "high", "p_adjusted"]
+nb.out.table(
+    interactions[["source", "benchmark", "base", "contrast", *columns]],
+    "interactions_table",
+    "Gain of the contrast on the row (simple), on the baseline (reference), and their difference, "
+    "points",
+    nb.runs,
+)
+for _, source, part in selection.each_source(interactions):
+    print(f"{source}: {findings.interactions_on_mean(part)}")
 
 # %% [markdown]
 # ## Is the whole more than its better part?
+#
+# To the right of 0 the combination beats the better of its two parts.
 
 # %%
-whole = by_source(sources, lambda r: combination.against_best_part(combination.crossed(r)))
-shown = whole[whole.benchmark.isin(["all", *combination.SHIFTED])]
+whole = selection.by_source(nb.sources, crossing.against_best_part)
+shown = selection.pick(whole, "benchmark", crossing.WHERE)
 nb.out.figure(
-    plots.intervals(shown, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points", names={"all": "all six"}), "best_part", shown,
-    "Each combination minus the better of its two parts, t intervals over seeds", runs,
+    plots.intervals(shown, "effect", **points),
+    "best_part",
+    shown,
+    "Each combination minus the better of its two parts, t intervals over seeds",
+    nb.runs,
 )
-nb.out.table(whole[["source", "benchmark", "name", "best_part", "effect", "low", "high"]], "best_part_table", "Each combination minus the better of its two parts, points", runs)
+
+# %%
+nb.out.table(
+    whole[["source", "benchmark", "name", "best_part", "effect", "low", "high"]],
+    "best_part_table",
+    "Each combination minus the better of its two parts, points",
+    nb.runs,
+)
+for _, source, part in selection.each_source(whole):
+    print(source, *findings.above_and_below(part, crossing.WHERE), sep="\n  ")
 
 # %% [markdown]
 # ## Is it the ceiling? The same with few labels
@@ -134,39 +179,57 @@ nb.out.table(whole[["source", "benchmark", "name", "best_part", "effect", "low",
 # labels everything reads less, and the same comparison has room.
 
 # %%
-few = [
-    {"source": s, "probe": p, "verdict": combination.verdict(combination.crossed(r, p))}
-    for s, r in sources.items()
-    for p in r.probe.unique() if p.startswith("linear")
-]
-few = pd.DataFrame(few)
-nb.out.table(few, "few_labels", "Best combination against best part, by the share of labels the probe was trained on (linear: all)", runs)
+few = crossing.verdicts_by_labels(nb.sources)
+nb.out.table(
+    few[["source", "probe", "verdict"]],
+    "few_labels",
+    "Best combination against best part, by the share of labels the probe was trained on (linear: "
+    "all)",
+    nb.runs,
+)
 
 # %% [markdown]
 # ## Where the contrast acts: all channels, the appearance half, the dynamics half
+#
+# Look at whether the three rows of a contrast differ by more than their intervals.
 
 # %%
-halves = by_source(sources, combination.on_halves)
-shown = halves[halves.benchmark.isin(["all", *combination.SHIFTED])]
+halves = selection.by_source(nb.sources, combination.on_halves)
+shown = selection.pick(halves, "benchmark", crossing.WHERE)
 nb.out.figure(
-    plots.intervals(shown, "effect", rows="name", panel="benchmark", series="source", zero=True, xlabel="points", names={"all": "all six"}), "halves", shown,
-    "The contrast on all channels or on one half of the latent, against FWM-HW-LD as described without contrast", runs,
+    plots.intervals(shown, "effect", **points),
+    "halves",
+    shown,
+    "The contrast on all channels or on one half of the latent, against FWM-HW-LD as described "
+    "without contrast",
+    nb.runs,
 )
+print(findings.count_clear(halves))
 
 # %% [markdown]
 # ## Transfer matrix: pretraining domain × downstream domain
 #
-# Four objectives, each pretrained on one domain alone and on the mixture.
+# Four objectives, each pretrained on one domain alone and on the mixture. Look along the rows of
+# one objective: what the mixture brings, and on which benchmarks one domain is enough.
 
 # %%
-transfer = by_source(sources, combination.transfer_matrix)
-for source, part in transfer.groupby("source", sort=False):
-    part = part.assign(row=part.name + ", " + part.regime)
-    heat = part.pivot_table(index="row", columns="benchmark", values="top1", sort=False)
+transfer = selection.by_source(nb.sources, combination.transfer_matrix)
+for tag, source, part in selection.each_source(transfer):
     nb.out.figure(
-        plots.heatmap(heat, centre=None, fmt="{:.0f}", bar_label="top-1 (%)", width=7), f"transfer_{source.split(',')[0]}", part,
-        f"Transfer: what an encoder pretrained on one domain (ucf101: general clips, motions, stills) or on the mixture reads downstream ({source} runs)", runs,
+        plots.heatmap(
+            crossing.by_pretraining(part),
+            centre=None,
+            fmt="{:.0f}",
+            bar_label="top-1 (%)",
+            width=7,
+        ),
+        f"transfer_{tag}",
+        part,
+        "Transfer: what an encoder pretrained on one domain (ucf101: general clips, motions, "
+        f"stills) or on the mixture reads downstream ({source} runs)",
+        nb.runs,
     )
+    print(f"{source}: {findings.best_pretraining(part)}")
 
 # %% [markdown]
 # ## Factor leakage: what each half of the latent gives away
@@ -176,45 +239,70 @@ for source, part in transfer.groupby("source", sort=False):
 # away in its dynamics half alone.
 
 # %%
-leak = by_source(sources, combination.leakage)
-pick = ["random_init", "baseline", "fwm (described)", "fwm_hw_ld", "fwm_hw_ld (described)", *(f"fwm_hw_ld+{c} (described)" for c in study.CONTRASTS), *(f"fwm_hw_ld+{c}_dynamics (described)" for c in study.CONTRASTS)]
-shown = leak[leak.name.isin(pick) & (leak.half != "all") & (leak.source == last)]
+leak = selection.by_source(nb.sources, combination.leakage)
+shown = selection.fullest(selection.pick(leak, "name", followed["halves"]))
+shown = selection.drop(shown, "half", ["all"])
+written = {
+    "appearance": "appearance half",
+    "dynamics": "dynamics half",
+    "texture": "texture (appearance)",
+    "camera": "camera motion",
+}
 nb.out.figure(
-    plots.intervals(shown, "top1", rows="name", panel="factor", series="half", names={"appearance": "appearance half", "dynamics": "dynamics half", "texture": "texture (appearance)", "camera": "camera motion"}), "leakage", shown,
-    f"Read from the appearance half (filled) and the dynamics half (hollow) of the latent, t intervals over seeds ({last} runs)", runs,
+    plots.intervals(shown, "top1", rows="name", panel="factor", series="half", names=written),
+    "leakage",
+    shown,
+    "Read from the appearance half (filled) and the dynamics half (hollow) of the latent, t "
+    f"intervals over seeds ({crossing.source_of(shown)} runs)",
+    nb.runs,
 )
-separation = by_source(sources, lambda r: combination.separation(combination.leakage(r), "texture", "camera"))
-nb.out.table(separation, "separation", "How far the halves specialise: each factor read from its own half minus from the other, points", runs, digits=1)
+
+# %%
+separation = selection.by_source(nb.sources, crossing.separation)
+nb.out.table(
+    separation[["name", "appearance", "motion", "separation", "source"]],
+    "separation",
+    "How far the halves specialise: each factor read from its own half minus from the other, "
+    "points",
+    nb.runs,
+    digits=1,
+)
 
 # %% [markdown]
 # ## Loss and collapse over training
+#
+# Look at FWM-HW-LD as released, whose dynamics term has no gradient, with and without the contrast.
 
 # %%
-trained = [c for c in configs if c.pretrained and c.variant in ("baseline", "vclr", "fwm_hw_ld", "fwm_hw_ld+vclr") and c.regime == "mixed"]
-curves = named(study.curves(trained), None)
-sections.collapse(nb, curves, nb.hashes(trained))
+names = ("baseline", "vclr", "fwm_hw_ld", "fwm_hw_ld+vclr")
+own = [c for c in nb.configs if c.variant in names and c.regime == "mixed"]
+sections.collapse(nb, sections.curves_of(own), nb.hashes(sections.trained(own)))
+
+# %% [markdown]
+# ## What it means
+#
+# An interaction is an arithmetic remainder and has no cause of its own. It is negative when two
+# parts bring the same thing, when the better one leaves no room, or when one part undoes the
+# other's work. The table with few labels tells the second from the others, the rows of
+# interactions on single benchmarks show where, and the separation of the halves tells whether a
+# factorized latent has taken place at all: a half that gives away both factors is a half in name
+# only.
 
 # %% [markdown]
 # ## What we found
 
 # %%
-for source in sources:
-    g, i, w = (t[(t.source == source) & (t.benchmark == "all")] for t in (gains, interactions, whole))
-    n = int(g.n_seeds.min())
-    print(f"{source} runs, {n} seeds; mean over six benchmarks, points against the baseline:")
-    crossing = combination.crossed(sources[source])
-    for benchmark in ("all", *combination.SHIFTED):
-        print("  " + combination.verdict(crossing, benchmark))
-    for row in few[(few.source == source) & (few.probe != "linear")].itertuples():
-        print(f"  {row.probe}: {row.verdict}")
-    best = g.sort_values("effect", ascending=False)
-    print("  " + ", ".join(f"{v} {e:+.1f}" for v, e in zip(best.name, best.effect)))
-    print("  interactions: " + ", ".join(f"{p} {e:+.1f} [{a:+.1f}, {b:+.1f}]" for p, e, a, b in zip(i.pair, i.estimate, i.low, i.high)))
-    print(f"  {(w.low > 0).sum()} of {len(w)} combinations beat their better part with an interval clear of 0, {(w.high < 0).sum()} fall short of it: " + ", ".join(f"{p} {e:+.1f}" for p, e in zip(w.name, w.effect)))
-    for b in combination.SHIFTED:
-        s = whole[(whole.source == source) & (whole.benchmark == b)]
-        print(f"  {b}: {(s.low > 0).sum()} above, {(s.high < 0).sum()} below their better part, {((s.low <= 0) & (s.high >= 0)).sum()} undecided")
-    r = readings[readings.source == source].set_index("name")
-    print("  fine_motion, linear / attentive: " + ", ".join(f"{k} {r.linear[k]:.0f}/{r.attentive[k]:.0f}" for k in ("baseline", "vclr", "fwm_hw_ld (described)", "fwm_hw_ld+vclr (described)")))
-    s = separation[separation.source == source].set_index("name").separation
-    print("  separation of the halves, points: " + ", ".join(f"{k} {s[k]:+.1f}" for k in ("random_init", "baseline", "fwm_hw_ld (described)", "fwm_hw_ld+vclr (described)") if k in s))
+for source, results in nb.sources.items():
+    print(f"{source} runs:")
+    print("", *crossing.answers(results), sep="\n  ")
+    print("", *crossing.answers_with_few_labels(few, source), sep="\n  ")
+print(*findings.against(gains, "the baseline"), sep="\n")
+
+# %%
+for tables in selection.together(whole, interactions, readings, separation):
+    source, whole_, interactions_, readings_, separation_ = tables
+    print(f"{source} runs:")
+    print("", *findings.above_and_below(whole_, crossing.WHERE), sep="\n  ")
+    print(f"  {findings.interactions_on_mean(interactions_)}")
+    print(f"  {findings.read_both_ways(readings_, followed['readings'])}")
+    print(f"  {findings.separation_of_halves(separation_, followed['separation'])}")

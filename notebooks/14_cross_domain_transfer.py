@@ -29,135 +29,180 @@
 # Kinetics-400 and HACS, which nobody can download here; they are not these data sets.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
-import pandas as pd
+from vjepa_lib import paper
+from vjepa_lib.analysis import combination, crossing, findings, selection
+from vjepa_lib.paper import settings_tables
+from vjepa_lib.show import notebook, plots, strips
 
-from vjepa_lib import paper, study
-from vjepa_lib.analysis import combination
-from vjepa_lib.analysis.ablation import by_source, named
-from vjepa_lib.datasets import synthetic
-from vjepa_lib.show import notebook, plots
-from vjepa_lib.study import recorded
-
-nb = notebook.setup("14_cross_domain_transfer", PROFILE, SEEDS, JOBS, DEVICE)
-asked = study.NOTEBOOK_RUNS["14"]
-configs = nb.configs(asked)
-results = nb.results(configs)
-sources = recorded.beside(results, asked)
-runs = nb.hashes(configs)
-last = list(sources)[-1]  # recorded runs where there are some
+nb = notebook.open_notebook("14_cross_domain_transfer", PROFILE, SEEDS, JOBS, DEVICE)
+results = nb.results  # runs that are not there yet are trained here, once
+followed = crossing.runs_of_interest()["few"]
 
 # %% [markdown]
 # ## The domains side by side
+#
+# Look at one clip of a benchmark and of its shifted partner: the question is the same, all else
+# that the table lists is not.
 
 # %%
-rows = []
-for outside, inside in combination.SHIFTED.items():
-    a, b = synthetic.DOMAINS[inside], synthetic.DOMAINS[outside]
-    rows += [
-        {"what": field, "pair": f"{inside} → {outside}", "in domain": str(getattr(a, field)), "shifted": str(getattr(b, field))}
-        for field in ("textures", "cameras", "palettes", "fps", "noise", "shake", "contrast", "distractors", "frequency")
-        if getattr(a, field) != getattr(b, field)
-    ]
-nb.out.table(pd.DataFrame(rows), "domains", "What differs between a benchmark and its shifted partner")
-clips = nb.clips()
-pairs = [n for outside, inside in combination.SHIFTED.items() for n in (inside, outside)]
-nb.out.figure(
-    plots.clips([(n, clips[n].frames[0].numpy(), None) for n in pairs], width=5), "clips", pd.DataFrame({"benchmark": pairs, "role": [synthetic.DOMAINS[n].role for n in pairs]}),
-    "One clip of every benchmark, frame by frame",
-)
+caption = "What differs between a benchmark and its shifted partner"
+nb.out.table(crossing.domain_differences(), "domains", caption)
+
+# %%
+domains = crossing.paired_domains()
+rows = strips.first_clips(nb.clips, domains.benchmark)
+caption = "One clip of every benchmark, frame by frame"
+nb.out.figure(plots.clips(rows, width=5), "clips", domains, caption)
 
 # %% [markdown]
 # ## In the domain and outside it
+#
+# Each dot is an objective. To the right is better in the domain, up is better outside it; what
+# lies above the baseline's horizontal line transfers better than the baseline.
 
 # %%
-shift = by_source(sources, lambda r: combination.shift(named(r[r.regime == "mixed"])))
-for benchmark, part in shift[shift.source == last].groupby("benchmark", sort=False):
-    inside = combination.SHIFTED[benchmark]
+shift = selection.by_source(nb.sources, crossing.shift_of_mixture)
+for outside, inside in combination.SHIFTED.items():
+    part = selection.fullest(selection.pick(shift, "benchmark", [outside]))
+    source = crossing.source_of(part)
     fig = plots.tradeoff(
-        part, "inside", "outside", rows="name", xerr=("inside_low", "inside_high"), yerr=("outside_low", "outside_high"),
-        xlabel=f"{plots.label(inside)}, in domain (%)", ylabel=f"{benchmark}, shifted (%)", references=["baseline"], width=6,
+        part,
+        "inside",
+        "outside",
+        rows="name",
+        xerr=("inside_low", "inside_high"),
+        yerr=("outside_low", "outside_high"),
+        xlabel=f"{plots.label(inside)}, in domain (%)",
+        ylabel=f"{outside}, shifted (%)",
+        references=["baseline"],
+        width=6,
     )
-    nb.out.figure(fig, f"pair_{benchmark}", part, f"Accuracy in the domain ({inside}) and outside it ({benchmark}), means and t intervals over seeds ({last} runs); lines: baseline", runs)
-nb.out.table(shift[["source", "benchmark", "name", "inside", "outside", "kept"]], "shift", "In-domain and shifted accuracy, and the share that is kept (%)", runs, digits=1)
+    nb.out.figure(
+        fig,
+        f"pair_{outside}",
+        part,
+        f"Accuracy in the domain ({inside}) and outside it ({outside}), means and t intervals over "
+        f"seeds ({source} runs); lines: baseline",
+        nb.runs,
+    )
+
+# %%
+columns = ["source", "benchmark", "name", "inside", "outside", "kept"]
+caption = "In-domain and shifted accuracy, and the share that is kept (%)"
+nb.out.table(shift[columns], "shift", caption, nb.runs, digits=1)
+for _, source, part in selection.each_source(shift):
+    print(source, *findings.kept_outside(part, combination.SHIFTED, followed), sep="\n  ")
 
 # %% [markdown]
 # ## What the mixture of pretraining domains does to transfer
+#
+# A row is an objective, a column what it was pretrained on. Look at whether the mixture or one
+# domain alone reads a shifted benchmark best.
 
 # %%
-transfer = by_source(sources, combination.transfer_matrix)
-shown = transfer[transfer.benchmark.isin(combination.SHIFTED) & (transfer.source == last)].rename(columns={"name": "variant"})
-for benchmark, part in shown.groupby("benchmark", sort=False):
-    wide = part.pivot_table(index="variant", columns="regime", values="top1", sort=False)
+transfer = selection.by_source(nb.sources, combination.transfer_matrix)
+to_shifted = crossing.transfer_to_shifted(transfer)
+for benchmark in combination.SHIFTED:
+    part = selection.fullest(selection.pick(to_shifted, "benchmark", [benchmark]))
+    wide = selection.matrix(part, "top1", "name", "regime")
     nb.out.figure(
-        plots.heatmap(wide, centre=None, fmt="{:.1f}", bar_label="top-1 (%)", width=6), f"pretraining_{benchmark}", part,
-        f"{benchmark}: top-1 by objective and pretraining data ({last} runs)", runs,
+        plots.heatmap(wide, centre=None, fmt="{:.1f}", bar_label="top-1 (%)", width=6),
+        f"pretraining_{benchmark}",
+        part,
+        f"{benchmark}: top-1 by objective and pretraining data ({crossing.source_of(part)} runs)",
+        nb.runs,
     )
-nb.out.table(transfer[["source", "name", "regime", "benchmark", "top1", "low", "high", "n_seeds"]], "pretraining_table", "Transfer by pretraining data, t intervals over seeds", runs, digits=1)
+
+# %%
+columns = ["source", "name", "regime", "benchmark", "top1", "low", "high", "n_seeds"]
+caption = "Transfer by pretraining data, t intervals over seeds"
+nb.out.table(transfer[columns], "pretraining_table", caption, nb.runs, digits=1)
+for _, source, part in selection.each_source(to_shifted):
+    print(f"{source}: {findings.best_pretraining(part)}")
 
 # %% [markdown]
 # ## Few labels
 #
 # Linear probes trained on 1, 5, 10, 50 and 100 % of the labels, at least one of every class, the
-# same ones for every encoder of a seed.
+# same ones for every encoder of a seed. Look at the left end: an encoder that already has the
+# answer in its latent needs few labels to give it away.
 
 # %%
-few = {s: combination.low_shot(r[r.regime == "mixed"]) for s, r in sources.items()}
-pick = ["random_init", "baseline", "vclr", "fwm_hw_ld (described)", "fwm_hw_ld+vclr (described)"]
-for source, part in few.items():
-    part = part[part.name.isin(pick)]
-    wide = part.pivot_table(index=["name", "seed", "share"], columns="benchmark", values="top1", sort=False).reset_index()
-    fig = plots.curves(wide, pairs, x="share", by="name", logx=True, columns=2, ylabels={b: f"{b}, top-1 (%)" for b in pairs})
-    nb.out.figure(fig, f"low_shot_{source.split(',')[0]}", part, f"Accuracy over the share of labels in percent ({source} runs); bands: lowest to highest seed", runs)
-labels = pd.concat([t.assign(source=s) for s, t in few.items()])
-counts = labels.groupby(["source", "benchmark", "share"]).n_train.first().unstack()
-nb.out.table(counts.reset_index(), "labels", "Labelled clips behind each share: small shares are rounded up to one clip of every class")
+few = selection.by_source(nb.sources, crossing.few_labels_of_mixture)
+for tag, source, part in selection.each_source(selection.pick(few, "name", followed)):
+    wide = selection.matrix(part, "top1", ["name", "seed", "share"]).reset_index()
+    fig = plots.curves(
+        wide,
+        domains.benchmark,
+        x="share",
+        by="name",
+        logx=True,
+        columns=2,
+        ylabels={b: f"{b}, top-1 (%)" for b in domains.benchmark},
+    )
+    nb.out.figure(
+        fig,
+        f"low_shot_{tag}",
+        part,
+        f"Accuracy over the share of labels in percent ({source} runs); bands: lowest to highest "
+        "seed",
+        nb.runs,
+    )
+
+# %%
+nb.out.table(
+    crossing.labelled_clips(few),
+    "labels",
+    "Labelled clips behind each share: small shares are rounded up to one clip of every class",
+)
+for _, source, part in selection.each_source(few):
+    print(source, *findings.fewest_labels(part, combination.SHIFTED, followed), sep="\n  ")
 
 # %% [markdown]
 # ## The exact protocol on HACS and Kinetics-400
 #
 # With the data sets on disk the `paper` profile trains the primary source's model as it did and
-# reads it on its three benchmarks, and on HACS and Kinetics-400 beside them. `docs/paper_protocol.md`
-# has the commands, from the annotations to the table; these are the settings they use.
+# reads it on its three benchmarks, and on HACS and Kinetics-400 beside them.
+# `docs/paper_protocol.md` has the commands, from the annotations to the table; these are the
+# settings they use.
 
 # %%
-settings = paper.Settings()
-protocol = pd.DataFrame(
-    [{"benchmark": n, "probes": ", ".join(p.probes), "reported split": p.split, "in the source": not p.extension} for n, p in paper.PROTOCOLS.items()]
+nb.out.table(
+    settings_tables.protocol_table(),
+    "protocol",
+    "How a frozen ViT-B is read: 16 evenly spread frames, centre crop, target encoder, last level",
+    sources=["arXiv 2605.17165"],
 )
-nb.out.table(protocol, "protocol", "How a frozen ViT-B is read: 16 evenly spread frames, centre crop, target encoder, last level", sources=["arXiv 2605.17165"])
-sizes = pd.DataFrame(
-    [
-        {"setting": "encoder", "value": f"width {settings.model.width}, depth {settings.model.depth}, {settings.model.heads} heads, {settings.model.grid.t} x {settings.model.grid.h} x {settings.model.grid.w} tokens"},
-        {"setting": "steps x batch", "value": f"{settings.schedule.steps} x {settings.schedule.batch}"},
-        {"setting": "learning rate, weight decay", "value": f"{settings.schedule.lr_start:g} to {settings.schedule.lr:g}, {settings.schedule.weight_decay:g}"},
-        {"setting": "EMA momentum", "value": f"{settings.schedule.momentum:g}"},
-        {"setting": "attentive probe", "value": f"AdamW {settings.probes.lr:g}, weight decay {settings.probes.weight_decay:g}, batch {settings.probes.batch}, {settings.probes.epochs} epochs"},
-        {"setting": "linear probe", "value": f"batch {settings.probes.linear_batch}, {settings.probes.linear_epochs} epochs"},
-    ]
+nb.out.table(
+    settings_tables.settings_table(paper.Settings()),
+    "protocol_sizes",
+    "Settings of the paper profile",
+    sources=["arXiv 2605.17165"],
 )
-nb.out.table(sizes, "protocol_sizes", "Settings of the paper profile", sources=["arXiv 2605.17165"])
+
+# %% [markdown]
+# ## What it means
+#
+# A frozen encoder transfers if what it keeps of a clip does not depend on what has changed. The
+# probe is trained anew in each domain, so a fall from left to right of an arrow is lost content,
+# not a probe that was fitted elsewhere. It has two parts: the shifted benchmark may be harder for
+# any encoder (the untrained one shows how much), and the encoder may have learned what only holds
+# in its domain. An objective that is better outside by as much as it is better inside has not
+# become more robust, it has become better.
 
 # %% [markdown]
 # ## What we found
 
 # %%
-for source in sources:
-    s = shift[shift.source == source]
-    for benchmark, part in s.groupby("benchmark", sort=False):
-        part = part.set_index("name")
-        base, best = part.loc["baseline"], part.outside.idxmax()
-        print(f"{source}, {combination.SHIFTED[benchmark]} → {benchmark}: baseline {base.inside:.1f} → {base.outside:.1f} (keeps {base.kept:.0f} %), best outside {best} {part.outside[best]:.1f} (keeps {part.kept[best]:.0f} %); "
-              + ", ".join(f"{n} {part.inside[n]:.1f} → {part.outside[n]:.1f}" for n in pick if n in part.index and n != "baseline"))
-    t = transfer[(transfer.source == source) & transfer.benchmark.isin(combination.SHIFTED)]
-    best = t.loc[t.groupby("benchmark", sort=False).top1.idxmax()]
-    print(f"{source}: best pretraining for " + ", ".join(f"{r.benchmark}: {r.name_} on {r.regime} ({r.top1:.1f})" for r in best.rename(columns={"name": "name_"}).itertuples()))
-    f = few[source][few[source].name.isin(pick)].groupby(["name", "benchmark", "share"]).top1.mean()
-    low = f.index.get_level_values("share").min()
-    for benchmark in combination.SHIFTED:
-        print(f"{source}, {benchmark} with {low:g} % of the labels: " + ", ".join(f"{n} {f[n, benchmark, low]:.1f} (all labels {f[n, benchmark, 100.0]:.1f})" for n in pick))
+for tables in selection.together(shift, to_shifted, few):
+    source, shift_, transfer_, few_ = tables
+    print(f"{source} runs:")
+    print("", *findings.kept_outside(shift_, combination.SHIFTED, followed), sep="\n  ")
+    print(f"  {findings.best_pretraining(transfer_)}")
+    print("", *findings.fewest_labels(few_, combination.SHIFTED, followed), sep="\n  ")

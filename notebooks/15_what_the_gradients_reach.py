@@ -25,42 +25,39 @@
 # `evaluation.term_reach` and `evaluation.gradient_reach` do the same for your own objective.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
-import pandas as pd
-
 from vjepa_lib import study
-from vjepa_lib.analysis import statistics
-from vjepa_lib.audit import published
-from vjepa_lib.audit.released_code import implementation_facts, summary, variant_audit
+from vjepa_lib.analysis import selection
+from vjepa_lib.audit import published, reach_of_variants
+from vjepa_lib.audit.released_code import implementation_facts, summary
 from vjepa_lib.evaluation.reach import term_reach
 from vjepa_lib.show import notebook, plots
 from vjepa_lib.training.pretrain import Trainer
 
-nb = notebook.setup("15_what_the_gradients_reach", PROFILE, SEEDS, JOBS, DEVICE)
-sets = nb.clips()
-STEPS = 4 if nb.profile.name == "smoke" else 10
-LOOKS = (0, STEPS // 2, STEPS)
+nb = notebook.open_notebook("15_what_the_gradients_reach", PROFILE, SEEDS, JOBS, DEVICE)
+sets = nb.clips
+steps = 4 if nb.profile.name == "smoke" else 10
+looks = (0, steps // 2, steps)
 
 # %% [markdown]
 # ## Every variant, both forms
+#
+# Look for terms that reach nothing, heads that never move, and encoders that are evaluated without
+# having been trained.
 
 # %%
 # Of the crossing with contrasts one cell stands for all: they add one more term.
-names = [n for n in study.VARIANTS if "+" not in n] + ["fwm_hw_ld+vclr"]
-reach, moved = [], []
-for name in names:
-    for form in study.FORMS if study.differs(name) else study.FORMS[:1]:
-        r, m = variant_audit(name, form, nb.profile.name, sets, STEPS, LOOKS)
-        reach.append(r)
-        moved.append(m)
-reach, moved = pd.concat(reach, ignore_index=True), pd.concat(moved, ignore_index=True)
+names = reach_of_variants.variants_to_audit()
+reach, moved = reach_of_variants.audit_variants(names, nb.profile.name, sets, steps, looks)
 table = summary(reach, moved)
-nb.out.table(table, "summary", f"What each variant trains, measured at its first step and after {STEPS} steps")
+caption = f"What each variant trains, measured at its first step and after {steps} steps"
+nb.out.table(table, "summary", caption)
+print(*reach_of_variants.nothing_trained(table), sep="\n")
 
 # %% [markdown]
 # ## How strong, and in which direction
@@ -69,37 +66,47 @@ nb.out.table(table, "summary", f"What each variant trains, measured at its first
 # between them: 1 is the same direction, 0 is unrelated, -1 is against it. Terms are unweighted.
 
 # %%
-inside = reach[(reach.part == "context_encoder") & ~reach.term.isin(["jepa"])].copy()
-inside["name"] = inside.variant + inside.form.map({"released": "", "described": " (described)"})
-first = inside[inside.step == 0].drop_duplicates(["term", "norm"])
-cosine = inside.pivot_table(index=["variant", "form", "term"], columns="step", values="cosine", sort=False)
-relative = inside.pivot_table(index=["variant", "form", "term"], columns="step", values="relative", sort=False)
-both = pd.concat({"relative norm": relative, "cosine": cosine}, axis=1)
-both.columns = [f"{a}, step {b}" for a, b in both.columns]
-nb.out.table(both.reset_index(), "alignment", "Gradient of each term in the context encoder beside the JEPA gradient, over training", digits=3)
+nb.out.table(
+    reach_of_variants.alignment(reach),
+    "alignment",
+    "Gradient of each term in the context encoder beside the JEPA gradient, over training",
+    digits=3,
+)
+
+# %% [markdown]
+# The cosines of variants that add one idea, as a picture. A row of one strong colour is a term that
+# does the JEPA loss's work once more, a row of the other one that undoes it.
 
 # %%
-alone = inside[inside.variant.isin(["hw", "ld", "delta", "spectral", "ltc", "ac", "fwm", "hamiltonian", "velgate", "sigreg"])]
-alone = alone[(alone.term != "context") & (alone.form == "released")]
-wide = alone.pivot_table(index="term", columns="step", values="cosine", sort=False)
-wide.columns = [f"step {c}" for c in wide.columns]
-nb.out.figure(
-    plots.heatmap(wide, fmt="{:+.2f}", bar_label="cosine with JEPA", limit=1.0), "cosine", alone,
-    "Direction of each term's gradient in the context encoder beside JEPA's",
+ideas = ("hw", "ld", "delta", "spectral", "ltc", "ac", "fwm", "hamiltonian", "velgate", "sigreg")
+alone = reach_of_variants.terms_alone(reach, ideas)
+fig = plots.heatmap(
+    reach_of_variants.cosine_map(alone),
+    fmt="{:+.2f}",
+    bar_label="cosine with JEPA",
+    limit=1.0,
 )
+caption = "Direction of each term's gradient in the context encoder beside JEPA's"
+nb.out.figure(fig, "cosine", alone, caption)
+print(reach_of_variants.against_jepa(alone))
 
 # %% [markdown]
 # ## Your own objective
 #
 # Any function of a `LatentBatch` can be put beside the terms of a run.
 
+
 # %%
 def small_predictions(batch):
     return sum(z.abs().mean() for z in batch.zhat) / len(batch.zhat)
 
+
 trainer = Trainer(study.resolve("baseline", profile=nb.profile.name).train)
-mine = term_reach(trainer, sets["pre_videos"].batch(slice(0, 8)), {"small predictions": small_predictions})
-nb.out.table(mine[mine.term != "context"], "own", "Reach of an objective of one's own", digits=3)
+sample = sets["pre_videos"].batch(slice(0, 8))
+# The context loss is still asleep at the first step and says nothing here.
+mine = term_reach(trainer, sample, {"small predictions": small_predictions})
+mine = selection.drop(mine, "term", ["context"])
+nb.out.table(mine, "own", "Reach of an objective of one's own", digits=3)
 
 # %% [markdown]
 # ## The seven facts, each measured
@@ -115,24 +122,24 @@ nb.out.table(facts, "facts", "Facts about the released code, each with its contr
 # their published accuracies must be indistinguishable, on every benchmark.
 
 # %%
-main = published.load_results().main
-frozen = main[~main.ema.astype(bool) & main.benchmark.isin(["diving48", "imagenet100", "ssv2"])]
-rows = []
-for benchmark, part in frozen.groupby("benchmark", sort=False):
-    test = statistics.homogeneity(statistics.correct_count(part.top1_percent, part.n_val), part.n_val)
-    rows.append({"benchmark": benchmark, "rows": len(part), "lowest": part.top1_percent.min(), "highest": part.top1_percent.max(), "p": test["p"]})
-frozen = pd.DataFrame(rows)
-nb.out.table(frozen, "frozen_rows", "EMA-off rows: chi-square test that they are one proportion", sources=[published.SOURCE], digits=3)
+benchmarks = ("diving48", "imagenet100", "ssv2")
+frozen = reach_of_variants.one_proportion(published.load_results().main, benchmarks)
+caption = "EMA-off rows: chi-square test that they are one proportion"
+nb.out.table(frozen, "frozen_rows", caption, sources=[published.SOURCE], digits=3)
+
+# %% [markdown]
+# ## What it means
+#
+# A loss has two ways not to train: it has no gradient (computed, logged, without effect), or its
+# gradient ends in a network that nobody evaluates. Neither shows in a loss curve, both show here.
+# A term that does reach the encoder can still be the JEPA loss in other words (a cosine near 1),
+# or pull against it; only what lies between adds a direction of its own.
 
 # %% [markdown]
 # ## What we found
 
 # %%
-for fact in facts.itertuples():
-    print(("confirmed: " if fact.confirmed else "NOT confirmed: ") + fact.measured)
-for row in frozen.itertuples():
-    print(f"EMA-off rows on {row.benchmark}: {row.rows} results, {row.lowest:.2f}-{row.highest:.2f} %, p = {row.p:.2f}")
-dead = table[table["terms reaching nothing"] != "–"]
-print("terms that train nothing: " + "; ".join(f"{r.variant} ({r.form})" for r in dead.itertuples()))
-still = table[~table["evaluated encoder trained"]]
-print("evaluated encoder is its initialisation: " + ", ".join(f"{r.variant} ({r.form})" for r in still.itertuples()))
+print(*reach_of_variants.facts_found(facts), sep="\n")
+print(*reach_of_variants.proportions_found(frozen), sep="\n")
+print(*reach_of_variants.nothing_trained(table), sep="\n")
+print(reach_of_variants.against_jepa(alone))

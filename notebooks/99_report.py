@@ -22,10 +22,10 @@
 # `figures/index.html`: every artefact with its notebook, its runs and its commit.
 
 # %% tags=["parameters"]
-PROFILE = None
-SEEDS = None
-JOBS = None
-DEVICE = None
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
 from IPython.display import FileLink
@@ -33,17 +33,19 @@ from IPython.display import FileLink
 from vjepa_lib import study
 from vjepa_lib.show import notebook, report
 
-nb = notebook.setup("99_report", PROFILE, SEEDS, JOBS, DEVICE)
+nb = notebook.open_notebook("99_report", PROFILE, SEEDS, JOBS, DEVICE)
 page = report.build(nb.out.folder, study.runs_root().resolve())
 FileLink(page)
 
+# %% [markdown]
+# One row an artefact; behind each stand the files of the same name in the figures folder.
+
 # %%
 made = report.entries(nb.out.folder)
-made.assign(runs=made.runs.str.len(), commit=made.commit.str[:12])[["notebook", "name", "kind", "profile", "runs", "commit", "caption"]]
+report.overview(made)
 
 # %% [markdown]
 # ## What we found
 
 # %%
-runs = {r for rs in made.runs for r in rs}
-print(f"{len(made)} artefacts from {made.notebook.nunique()} notebooks and {len(runs)} runs, of {made.commit.nunique()} commit(s)")
+print(report.summary(made))
