@@ -83,11 +83,12 @@ class Scene:
 
     # What only a scene of a shifted world changes (`worlds.WorldScene`): seconds the clip lasts,
     # how often the surface is folded (see `_folded`), the contrast of the surroundings as a share
-    # of the object's, and the mean colour beside grey.
+    # of the object's, the mean colour beside grey, and whether a shaking camera moves the object too.
     seconds: ClassVar[float] = 1.0
     folds: ClassVar[float] = 0.0
     backdrop: ClassVar[float] = 1.0
     tint: ClassVar[tuple[float, float, float]] = (0.0, 0.0, 0.0)
+    shaken_object: ClassVar[bool] = False
 
     def gains(self) -> np.ndarray:
         """Channel gains of the surroundings, [3]."""
@@ -208,11 +209,14 @@ def render(scene: Scene, frames: int = 8, size: int = 32) -> np.ndarray:
     waves = _waves(scene.texture, scene.frequency, 16, rng)
     colours = scene.gains() + 0.3 * rng.normal(size=(16, 3))
     shift, zoom = _camera_path(scene, s)
-    shift = shift + rng.normal(0, 1, shift.shape) * 2 * scene.shake
+    jitter = rng.normal(0, 1, shift.shape) * 2 * scene.shake
+    shift = shift + jitter
     thing = _waves(scene.shape_texture, scene.frequency, 8, rng)
     thing_colours = scene.object_gains() + 0.3 * rng.normal(size=(8, 3))
     turn, radius = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 0.5)
     path = _object_path(scene, s, rng)
+    if scene.shaken_object:
+        path = path - jitter
     discs = [
         (rng.uniform(-0.9, 0.9, 2), rng.normal(0, 0.8, 2), rng.uniform(0.08, 0.16), rng.random(3))
         for _ in range(scene.distractors)
