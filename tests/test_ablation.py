@@ -30,6 +30,7 @@ from vjepa_lib.show.tables import format_table
 from vjepa_lib.study import recorded
 from vjepa_lib.training.collapse import same_weights
 from vjepa_lib.training.pretrain import TermSpec, Trainer
+from vjepa_lib.training.sources import Draw
 
 BENCHMARKS = ("actions", "fine_motion", "shift_kinetics", "shift_hacs")
 
@@ -203,7 +204,7 @@ def test_an_early_trainer_is_the_run_after_its_first_steps(smoke_sets):
     assert trainer.step == 2
     by_hand, data = Trainer(config.train), study.training_clips(config, smoke_sets)
     for step in range(2):
-        by_hand.train_step(data.batch(step, config.train.schedule.batch, 3, by_hand.device))
+        by_hand.train_step(data.batch(Draw(step, config.train.schedule.batch, 3), by_hand.device))
     assert same_weights(trainer.context_encoder, by_hand.context_encoder)
     assert early_trainer(config, smoke_sets, 999).step == config.train.schedule.steps
 

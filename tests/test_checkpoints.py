@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 from transformers import VJEPA2Config, VJEPA2ForVideoClassification, VJEPA2Model
 
 from vjepa_lib.errors import CompanionError, ConfigError, DataError
-from vjepa_lib.model.checkpoints import load_encoder, load_predictor, read_checkpoint
+from vjepa_lib.model.checkpoint_files import networks, read_checkpoint
+from vjepa_lib.model.checkpoints import load_encoder, load_predictor
 from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor, PredictorConfig
 
 # 2 x 3 x 3 tokens; 16 channels a head in the encoder, 12 in the predictor.
@@ -246,9 +247,7 @@ def test_download_of_the_repository(released, theirs, tmp_path):
 
 
 def read_checkpoint_from(model):
-    from vjepa_lib.model.checkpoints import _parts
-
-    return _parts(model.state_dict(), "memory")
+    return networks(model.state_dict(), "memory")
 
 
 def test_one_network_alone(released, tmp_path):

@@ -15,7 +15,7 @@ from torch import multiprocessing as mp
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
 from vjepa_lib.model.masking import MaskingConfig
 from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
-from vjepa_lib.training.distributed import World, spans_processes
+from vjepa_lib.training.distributed import Sharing, World
 from vjepa_lib.training.pretrain import (
     ClipMixture,
     Schedule,
@@ -26,7 +26,7 @@ from vjepa_lib.training.pretrain import (
     pretrain,
 )
 from vjepa_lib.training.resume import load_state, save_state
-from vjepa_lib.training.sources import StreamedClips, step_generator
+from vjepa_lib.training.sources import Draw, StreamedClips, step_generator
 from vjepa_lib.video.augment import Augmentation
 from vjepa_lib.video.clip_reader import ClipSpec
 from vjepa_lib.video.clips import ClipSet, load_clips
@@ -107,7 +107,7 @@ def test_one_step_moves_what_it_should():
     trainer = Trainer(setup(TermSpec("ld", options=(("hidden", 8),))))
     before = state(trainer)
     target = [p.clone() for p in trainer.target_encoder.parameters()]
-    log = trainer.train_step(mixture().batch(0, 4, 0))
+    log = trainer.train_step(mixture().batch(Draw(0, 4, 0)))
     assert set(log) == {"total", "jepa", "ld", "grad_norm"}  # context has no weight yet
     assert float(log["total"]) == pytest.approx(float(log["jepa"] + log["ld"]))
     for module in (trainer.context_encoder, trainer.predictor, trainer.objective):
@@ -134,14 +134,14 @@ def test_heads_do_not_change_the_networks_nor_terms_the_clips():
     plain, more = Trainer(setup()), Trainer(setup(TermSpec("ld"), TermSpec("sigreg")))
     for a, b in zip(plain.predictor.parameters(), more.predictor.parameters(), strict=True):
         assert torch.equal(a, b)
-    clips = mixture().batch(0, 4, 0)
+    clips = mixture().batch(Draw(0, 4, 0))
     for (a, b), (c, d) in zip(plain.draw_masks(clips), more.draw_masks(clips), strict=True):
         assert torch.equal(a, c) and torch.equal(b, d)
 
 
 def test_parts_add_up_to_the_batch():
     """Without terms that compare clips, cutting the batch changes nothing but memory."""
-    clips = mixture().batch(0, 4, 0)
+    clips = mixture().batch(Draw(0, 4, 0))
     results = []
     for parts in (1, 2, 4):
         trainer = Trainer(setup(schedule={"accumulate": parts}))
@@ -153,7 +153,7 @@ def test_parts_add_up_to_the_batch():
 
 
 def test_saving_memory_changes_nothing():
-    clips = mixture().batch(0, 4, 0)
+    clips = mixture().batch(Draw(0, 4, 0))
     grads = []
     for saving in (False, True):
         trainer = Trainer(setup(schedule={"activation_checkpointing": saving}))
@@ -163,7 +163,7 @@ def test_saving_memory_changes_nothing():
 
 
 def test_gradients_are_cut():
-    clips = mixture().batch(0, 4, 0)
+    clips = mixture().batch(Draw(0, 4, 0))
     free, cut = Trainer(setup()), Trainer(setup(schedule={"grad_clip": 1e-3}))
     norm = float(free.train_step(clips)["grad_norm"])
     assert norm > 1e-2 and float(cut.train_step(clips)["grad_norm"]) == pytest.approx(norm)
@@ -179,11 +179,11 @@ class Interrupting:
     def __init__(self, data, step):
         self.data, self.step = data, step
 
-    def batch(self, step, *args, **kwargs):
-        if step == self.step:
+    def batch(self, draw, device):
+        if draw.step == self.step:
             self.step = None
             os.kill(os.getpid(), signal.SIGINT)
-        return self.data.batch(step, *args, **kwargs)
+        return self.data.batch(draw, device)
 
 
 FULL = setup(
@@ -284,7 +284,7 @@ def test_released_ema_off_evaluates_an_encoder_that_never_moved():
 
 
 def test_described_ema_off_stops_the_gradient_of_the_target_but_not_of_the_kinematic_term():
-    clips = mixture().batch(0, 4, 0)
+    clips = mixture().batch(Draw(0, 4, 0))
     grads = {}
     for form, evaluate in (("released", "target"), ("described", "context")):
         trainer = Trainer(kinematic(evaluate))
@@ -301,7 +301,7 @@ def test_described_ema_off_stops_the_gradient_of_the_target_but_not_of_the_kinem
 
 
 def test_with_ema_the_target_has_no_gradient():
-    batch = Trainer(setup()).latents(mixture().batch(0, 4, 0))
+    batch = Trainer(setup()).latents(mixture().batch(Draw(0, 4, 0)))
     assert not batch.h.requires_grad and batch.z[0].requires_grad
 
 
@@ -316,15 +316,16 @@ def test_a_mixture_draws_by_weight_and_gives_slices_of_the_same_batch():
     data = ClipMixture(
         {"bright": bright, "dark": dark, "unused": clip_set()}, {"bright": 3, "dark": 1}
     )
-    clips = data.batch(5, 400, 1)
+    clips = data.batch(Draw(5, 400, 1))
     share = float((clips.mean((1, 2, 3, 4)) > 0).float().mean())
     assert 0.67 < share < 0.83
     data = mixture()
-    whole = data.batch(3, 8, 1, augmentation=Augmentation(), crop=(32, 32))
-    part = data.batch(3, 8, 1, augmentation=Augmentation(), crop=(32, 32), keep=slice(4, 6))
+    whole = data.batch(Draw(3, 8, 1, augmentation=Augmentation(), crop=(32, 32)))
+    part = data.batch(Draw(3, 8, 1, augmentation=Augmentation(), crop=(32, 32), keep=slice(4, 6)))
     assert torch.equal(whole[4:6], part)
-    assert not torch.equal(whole, data.batch(4, 8, 1, augmentation=Augmentation(), crop=(32, 32)))
-    plain = data.batch(3, 8, 1)
+    later = data.batch(Draw(4, 8, 1, augmentation=Augmentation(), crop=(32, 32)))
+    assert not torch.equal(whole, later)
+    plain = data.batch(Draw(3, 8, 1))
     assert plain.shape == (8, 3, 4, 32, 32) and not torch.equal(plain, whole)
 
 
@@ -360,11 +361,11 @@ def test_streamed_clips_depend_on_seed_and_step_alone(videos):
 
     crop = {"augmentation": Augmentation(), "crop": (32, 32)}
     here = stream(0)
-    steps = [here.batch(i, 4, 7, **crop) for i in range(4)]
+    steps = [here.batch(Draw(i, 4, 7, **crop)) for i in range(4)]
     assert steps[0].shape == (4, 3, 4, 32, 32)
     ahead = stream(2)
-    assert all(torch.equal(ahead.batch(i, 4, 7, **crop), steps[i]) for i in (0, 1, 3))
-    assert torch.equal(stream(0).batch(3, 4, 7, **crop, keep=slice(2, 4)), steps[3][2:4])
+    assert all(torch.equal(ahead.batch(Draw(i, 4, 7, **crop)), steps[i]) for i in (0, 1, 3))
+    assert torch.equal(stream(0).batch(Draw(3, 4, 7, **crop, keep=slice(2, 4))), steps[3][2:4])
     assert len(here.skipped) == 1 and "4.mp4" in next(iter(here.skipped.values()))
 
 
@@ -441,9 +442,9 @@ def test_two_processes_train_like_one(tmp_path):
 
 
 def test_processes_that_cannot_share_a_batch_are_told():
-    assert not spans_processes(8, 4, World(0, 2)) and spans_processes(8, 1, World(0, 2))
+    assert not Sharing(World(0, 2), 8, 4).spread and Sharing(World(0, 2), 8, 1).spread
     with pytest.raises(ConfigError, match="3 processes can share neither"):
-        spans_processes(8, 2, World(0, 3))
+        Sharing(World(0, 3), 8, 2)
 
 
 def test_every_stream_of_a_step_is_its_own():

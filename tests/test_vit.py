@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from vjepa_lib.errors import ConfigError, ShapeError
+from vjepa_lib.model.rotary import rope_table
 from vjepa_lib.model.vit import (
     V_JEPA_2,
     Encoder,
@@ -16,7 +17,6 @@ from vjepa_lib.model.vit import (
     PredictorConfig,
     Rotary,
     layer_norm_levels,
-    rope_table,
     rotate,
 )
 
@@ -171,7 +171,7 @@ def test_rotation_in_both_its_forms(pairing, head_dim):
     angle = angles(cfg, head_dim)
     x = torch.randn(1, N, 1, head_dim, generator=torch.Generator().manual_seed(2))
     want = torch.stack([turned(x[0, n, 0], angle[n]) for n in range(N)])
-    rotary = Rotary(cfg, head_dim)
+    rotary = Rotary(cfg.grid, head_dim, cfg.rope_reference, pairing)
     rope = rotary(None, N)
     assert rope.is_complex() == (pairing == "interleaved")
     assert torch.allclose(rotate(x, rope)[0, :, 0], want, atol=1e-5)
@@ -187,7 +187,7 @@ def test_rotation_in_both_its_forms(pairing, head_dim):
 
 
 def test_rotation_keeps_half_precision():
-    rotary = Rotary(TINY, 16)
+    rotary = Rotary(TINY.grid, 16, TINY.rope_reference, TINY.rope_pairing)
     x = torch.randn(1, N, 2, 16)
     for rope in (rotary(None, N), rotary.table[:, None, :, None]):
         half = rotate(x.bfloat16(), rope)

@@ -15,6 +15,7 @@ from vjepa_lib.objectives import LatentBatch, make_term
 from vjepa_lib.objectives.hard_region import hard_weights
 from vjepa_lib.objectives.views import moves
 from vjepa_lib.training.pretrain import TermSpec, Trainer
+from vjepa_lib.training.sources import Draw
 from vjepa_lib.video.clips import ClipSet
 
 
@@ -43,7 +44,7 @@ def early_trainer(config: study.RunConfig, sets: Mapping[str, ClipSet], steps: i
     trainer = Trainer(config.train)
     data, schedule = study.training_clips(config, sets), config.train.schedule
     for step in range(min(steps, schedule.steps)):
-        trainer.train_step(data.batch(step, schedule.batch, config.seed, trainer.device))
+        trainer.train_step(data.batch(Draw(step, schedule.batch, config.seed), trainer.device))
     return trainer
 
 

@@ -18,6 +18,7 @@ from vjepa_lib.analysis.ablation import gains, name, named, over_seeds, with_mea
 from vjepa_lib.errors import DataError
 from vjepa_lib.evaluation.reach import term_reach
 from vjepa_lib.training.pretrain import TermSpec, Trainer
+from vjepa_lib.training.sources import Draw
 from vjepa_lib.video.clips import ClipSet
 
 SHIFTED = {"shift_kinetics": "actions", "shift_hacs": "fine_motion"}
@@ -205,11 +206,11 @@ def matched_weights(
     for step in range(steps + 1):
         if step % every == 0:
             for k in range(batches):
-                clips = data.batch(steps + 1 + step * batches + k, batch, setup.seed, device)
+                clips = data.batch(Draw(steps + 1 + step * batches + k, batch, setup.seed), device)
                 reach = term_reach(trainer, clips)
                 own = reach[(reach.part == "context_encoder") & reach.term.isin(study.CONTRASTS)]
                 out.append(own[["term", "norm", "relative"]].assign(step=step))
-        trainer.train_step(data.batch(step, batch, setup.seed, device))
+        trainer.train_step(data.batch(Draw(step, batch, setup.seed), device))
     table = pd.concat(out).groupby(["step", "term"], sort=False).mean().reset_index()
     norm = table[table.term == reference].set_index("step")["norm"]
     table["matched"] = study.CONTRASTS[reference] * table.step.map(norm) / table["norm"]

@@ -20,6 +20,7 @@ from vjepa_lib.evaluation.probes import AttentiveHead
 from vjepa_lib.evaluation.reach import moved_parameters, term_reach
 from vjepa_lib.training.collapse import same_weights
 from vjepa_lib.training.pretrain import Trainer, pretrain
+from vjepa_lib.training.sources import Draw
 from vjepa_lib.video.clips import ClipSet
 
 
@@ -30,7 +31,7 @@ def _trainer(
     config = study.resolve(variant, form, profile)
     data = study.training_clips(config, sets)
     seed, size = config.train.seed, config.train.schedule.batch
-    return Trainer(config.train), [data.batch(i, size, seed) for i in range(steps)]
+    return Trainer(config.train), [data.batch(Draw(i, size, seed)) for i in range(steps)]
 
 
 def variant_audit(

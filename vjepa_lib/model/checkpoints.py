@@ -14,7 +14,6 @@ two apart and refuse a network with the other setting, which would run and be wr
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,11 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.model.checkpoint_files import ENCODER_PARTS, capital, networks, read_checkpoint
 from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor
-
-ENCODER_PARTS = ("target_encoder", "ema_encoder", "encoder")
-
-_WRAPPERS = re.compile(r"^(?:module\.|backbone\.|_orig_mod\.)+")
 
 # Part of a parameter's name -> what in the configuration decides whether it fits.
 _HINTS = {
@@ -62,32 +58,6 @@ class Loaded:
     unused: tuple[str, ...]
 
 
-def read_checkpoint(path: str | Path) -> dict[str, dict[str, Tensor]]:
-    """Read a checkpoint into the repository's layout: name of a network -> its weights.
-
-    Parameters
-    ----------
-    path : a `.pt`, `.pth`, `.bin` or `.safetensors` file, or a Hugging Face model folder.
-
-    Returns
-    -------
-    {'target_encoder': {...}, 'predictor': {...}, ...}, names without wrappers; Hugging Face's names
-    are translated, and its only encoder is called 'encoder'.
-
-    Raises
-    ------
-    DataError : the file is missing, broken, or holds no such weights.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raw: Mapping = {}
-        for file in _folder_files(path):
-            raw = {**raw, **_read_file(file)}
-    else:
-        raw = _read_file(path)
-    return _parts(raw, str(path))
-
-
 def load_encoder(encoder: Encoder, source: str | Path | Mapping, part: str | None = None) -> Loaded:
     """Fill an encoder with official weights.
 
@@ -114,7 +84,7 @@ def load_encoder(encoder: Encoder, source: str | Path | Mapping, part: str | Non
     version = _version(state)
     if version == "V-JEPA 2" and encoder.cfg.rope_reference is not None:
         raise ConfigError(
-            f"{_capital(label)} is V-JEPA 2, which does not rescale positions: make the encoder with "
+            f"{capital(label)} is V-JEPA 2, which does not rescale positions: make the encoder with "
             "EncoderConfig(..., levels=(depth,), **V_JEPA_2)."
         )
     weights = _encoder_weights(state, encoder)
@@ -200,14 +170,14 @@ def _geometry(
     kernel, mlp = state.get("patch_embed.proj.weight"), state.get("blocks.0.mlp.fc1.weight")
     if kernel is None or mlp is None or kernel.ndim != 5:
         raise ConfigError(
-            f"{_capital(label)} has no 3-D patch embedding and blocks, so its geometry is not known: "
+            f"{capital(label)} has no 3-D patch embedding and blocks, so its geometry is not known: "
             "make an Encoder yourself and fill it with load_encoder."
         )
     width, _, tubelet, patch, _ = kernel.shape
     heads = heads or _OFFICIAL_HEADS.get(width)
     if heads is None:
         raise ConfigError(
-            f"{_capital(label)} has width {width}, of which no official model is known: make an "
+            f"{capital(label)} has width {width}, of which no official model is known: make an "
             "Encoder with the right number of heads and fill it with load_encoder."
         )
     depth = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("blocks."))
@@ -234,129 +204,13 @@ def _geometry(
     )
 
 
-# --- files ------------------------------------------------------------------------------------
-
-
-def _folder_files(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, OSError) as error:
-            raise DataError(
-                f"{index} is not an index of shards ({error}): download it again."
-            ) from None
-        return [folder / name for name in names]
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        if (folder / name).is_file():
-            return [folder / name]
-    raise DataError(
-        f"Folder {folder} has neither model.safetensors nor pytorch_model.bin: name the checkpoint "
-        "file itself, or a model folder of Hugging Face."
-    )
-
-
-def _read_file(path: Path) -> Mapping:
-    if not path.is_file():
-        raise DataError(f"Checkpoint {path} does not exist: download it or correct the path.")
-    try:
-        if path.suffix == ".safetensors":
-            try:
-                from safetensors.torch import load_file
-            except ImportError:
-                raise DataError(
-                    f"Reading {path} needs the package safetensors: pip install safetensors."
-                ) from None
-            return load_file(path)
-        try:
-            # Mapped: an official file is half optimiser state that nobody reads here.
-            raw = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # a file of the old, unmappable format
-            raw = torch.load(path, map_location="cpu", weights_only=True)
-    except DataError:
-        raise
-    except pickle.UnpicklingError:
-        # PyTorch's own text advises to run what the file contains; this does not.
-        raise DataError(
-            f"Checkpoint {path} is broken or holds more than tensors and plain values: download it "
-            "again, or save only its state dictionaries."
-        ) from None
-    except Exception as error:  # safetensors and zip raise types of their own
-        raise DataError(
-            f"Checkpoint {path} cannot be read ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): download it again."
-        ) from None
-    if not isinstance(raw, Mapping):
-        raise DataError(
-            f"Checkpoint {path} holds a {type(raw).__name__}, not a dictionary of weights: name a "
-            "checkpoint of the vjepa2 repository or of Hugging Face."
-        )
-    return raw
-
-
 def _open(source: str | Path | Mapping) -> tuple[dict[str, dict[str, Tensor]], str]:
     if isinstance(source, Mapping):
-        return _parts(source, "the given checkpoint"), "the given checkpoint"
+        return networks(source, "the given checkpoint"), "the given checkpoint"
     return read_checkpoint(source), str(source)
 
 
 # --- layouts ----------------------------------------------------------------------------------
-
-
-def _parts(raw: Mapping, label: str) -> dict[str, dict[str, Tensor]]:
-    """Networks in any of the layouts, under the repository's names."""
-    nested = {
-        name: {_WRAPPERS.sub("", k): v for k, v in raw[name].items() if isinstance(v, Tensor)}
-        for name in (*ENCODER_PARTS, "predictor")
-        if isinstance(raw.get(name), Mapping)
-    }
-    if nested:
-        return nested
-    flat = {_WRAPPERS.sub("", k): v for k, v in raw.items() if isinstance(v, Tensor)}
-    # Classifiers of Hugging Face hold the model under this name, beside their head.
-    inner = {k[len("vjepa2.") :]: v for k, v in flat.items() if k.startswith("vjepa2.")}
-    flat = inner or flat
-    if any(".layer.0.attention." in k for k in flat):
-        return _from_hugging_face(flat, label)
-    if any(k.startswith("predictor_blocks.") for k in flat):
-        return {"predictor": flat}
-    if any(k.startswith("blocks.") for k in flat):
-        return {"encoder": flat}
-    known = ", ".join(sorted(map(str, raw))[:6]) or "nothing"
-    raise DataError(
-        f"{_capital(label)} holds no V-JEPA weights (it has {known}): name a checkpoint of the "
-        "vjepa2 repository or of Hugging Face's VJEPA2Model."
-    )
-
-
-_HF_NAMES = (
-    (r"^embeddings\.patch_embeddings\.", "patch_embed."),
-    (r"^embeddings\.predictor_embeddings\.", "predictor_embed."),
-    (r"^embeddings\.mask_tokens$", "mask_tokens"),
-    (r"^layer\.", "blocks."),
-    (r"\.attention\.", ".attn."),
-    (r"^layernorm\.", "norm."),
-)
-
-
-def _from_hugging_face(flat: dict[str, Tensor], label: str) -> dict[str, dict[str, Tensor]]:
-    """Translate names, and join the three projections of a block into one."""
-    parts: dict[str, dict[str, Tensor]] = {}
-    for name, value in flat.items():
-        part, _, rest = name.partition(".")
-        for pattern, new in _HF_NAMES:
-            rest = re.sub(pattern, new, rest)
-        parts.setdefault(part, {})[rest] = value
-    for state in parts.values():
-        for name in [k for k in state if ".attn.query." in k]:
-            keys = [name.replace(".query.", f".{k}.") for k in ("query", "key", "value")]
-            missing = [k for k in keys if k not in state]
-            if missing:
-                raise DataError(
-                    f"{_capital(label)} has {name} but not {missing[0]}: download it again."
-                )
-            state[name.replace(".query.", ".qkv.")] = torch.cat([state.pop(k) for k in keys])
-    return {name: state for name, state in parts.items() if name in ("encoder", "predictor")}
 
 
 def _version(state: Mapping[str, Tensor]) -> str | None:
@@ -439,10 +293,6 @@ def _predictor_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 # --- filling ----------------------------------------------------------------------------------
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:] if text.startswith("the ") else text
-
-
 def _hint(name: str) -> str:
     first = name.split(".")[0]
     return _HINTS.get(first, "its configuration")
@@ -450,7 +300,7 @@ def _hint(name: str) -> str:
 
 def _pick(parts: Mapping[str, dict[str, Tensor]], part: str, label: str) -> dict[str, Tensor]:
     if part not in parts:
-        raise DataError(f"{_capital(label)} has no {part!r}; it has: {', '.join(sorted(parts))}.")
+        raise DataError(f"{capital(label)} has no {part!r}; it has: {', '.join(sorted(parts))}.")
     return parts[part]
 
 
@@ -470,21 +320,21 @@ def _fill(
             else "EncoderConfig(..., levels=(depth,), **V_JEPA_2)"
         )
         raise ConfigError(
-            f"{_capital(label)} is {version}, but this {kind} turns its rotary pairs the other way: "
+            f"{capital(label)} is {version}, but this {kind} turns its rotary pairs the other way: "
             f"make it with {how}."
         )
     own: dict[str, nn.Parameter] = dict(network.named_parameters())
     missing = [k for k in own if k not in weights]
     if missing:
         raise ConfigError(
-            f"{_capital(label)} lacks {len(missing)} of the {len(own)} weights of this {kind}, first "
+            f"{capital(label)} lacks {len(missing)} of the {len(own)} weights of this {kind}, first "
             f"{missing[0]}: change {_hint(missing[0])} in the {kind}'s configuration."
         )
     left = [k for k in weights if k not in own]
     unexpected = [k for k in left if not k.startswith(harmless)]
     if unexpected:
         raise ConfigError(
-            f"{_capital(label)} has {len(unexpected)} weights that this {kind} has no place for, "
+            f"{capital(label)} has {len(unexpected)} weights that this {kind} has no place for, "
             f"first {unexpected[0]}: change {_hint(unexpected[0])} in the {kind}'s configuration."
         )
     for name, parameter in own.items():

@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from vjepa_lib.errors import ConfigError, ShapeError
 from vjepa_lib.model.grid import Grid
+from vjepa_lib.model.rotary import Rotary, rotate
 
 MODALITIES = ("video", "image")
 
@@ -134,76 +135,10 @@ V_JEPA_2 = {
 `predict_context=False`."""
 
 
-def rope_table(
-    grid: Grid, head_dim: int, reference: int | None, pairing: str
-) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of 3-D rotary positions for every token of a grid.
-
-    A head's channels fall into three equal even parts for time, row and column; what is left over
-    (4 of 64) is not rotated. Part d of them uses frequencies 10000^(-2i/d) (Su et al., RoFormer,
-    arXiv 2104.09864, eq. 15).
-
-    Returns
-    -------
-    cos, sin : [N, head_dim] each; unrotated channels have cos 1 and sin 0.
-    """
-    part = 2 * (head_dim // 3 // 2)
-    index = torch.arange(grid.n)
-    t, y, x = index // (grid.h * grid.w), index // grid.w % grid.h, index % grid.w
-    scale_y = (reference - 1) / max(grid.h - 1, 1) if reference else 1.0
-    scale_x = (reference - 1) / max(grid.w - 1, 1) if reference else 1.0
-    places = torch.stack([t.float(), y * scale_y, x * scale_x], 1)  # [N, 3]
-    frequency = 10000.0 ** (-torch.arange(part // 2) / (part / 2))
-    angle = places[:, :, None] * frequency  # [N, 3, part / 2]
-    angle = (
-        angle.repeat_interleave(2, -1) if pairing == "interleaved" else angle.repeat(1, 1, 2)
-    ).flatten(1)
-    angle = F.pad(angle, (0, head_dim - angle.shape[1]))
-    return angle.cos(), angle.sin()
-
-
-def rotate(x: Tensor, rope: Tensor) -> Tensor:
-    """Turn neighbouring channel pairs of x by the angles of their positions.
-
-    Parameters
-    ----------
-    x : [B, N, heads, head_dim] queries or keys.
-    rope : what `Rotary` gives: complex [1 or B, N, 1, head_dim / 2], or cosines and sines, real
-        [2, 1 or B, N, 1, head_dim].
-
-    Returns
-    -------
-    [B, N, heads, head_dim]
-    """
-    if rope.is_complex():
-        pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-        return torch.view_as_real(pairs * rope).flatten(-2).to(x.dtype)
-    cos, sin = rope
-    turned = torch.stack((-x[..., 1::2], x[..., ::2]), -1).flatten(-2)
-    return (x * cos + turned * sin).to(x.dtype)
-
-
-class Rotary(nn.Module):
-    """Holds the rotary table of one grid and picks its rows.
-
-    Where both channels of a pair have one angle, a rotation is one complex product, which on a CPU
-    is one pass over memory instead of five; GPUs get the real form, which compilers fuse.
-    """
-
-    def __init__(self, cfg: EncoderConfig, head_dim: int) -> None:
-        super().__init__()
-        self.paired = cfg.rope_pairing == "interleaved"
-        table = rope_table(cfg.grid, head_dim, cfg.rope_reference, cfg.rope_pairing)
-        self.register_buffer("table", torch.stack(table), persistent=False)  # [2, N, head_dim]
-
-    def forward(self, index: Tensor | None, n: int) -> Tensor:
-        """Angles of the tokens `index` [B, K], or of the first n, in the form `rotate` takes."""
-        table = self.table[:, :n] if index is None else self.table[:, index]
-        table = table.reshape(2, -1, n, 1, table.shape[-1])
-        if self.paired and table.device.type == "cpu":
-            cos, sin = table.float()[..., ::2]
-            return torch.complex(cos.contiguous(), sin.contiguous())
-        return table
+def _rotary(encoder: EncoderConfig, cfg: EncoderConfig | PredictorConfig) -> Rotary:
+    """Positions on the encoder's grid for the heads of a network."""
+    pairing, reference = encoder.rope_pairing, encoder.rope_reference
+    return Rotary(encoder.grid, cfg.width // cfg.heads, reference, pairing)
 
 
 def check_index(index: Tensor, batch: int, n: int, name: str) -> None:
@@ -306,7 +241,7 @@ class Encoder(nn.Module):
         )
         self.norms = nn.ModuleList([nn.LayerNorm(cfg.width, eps=1e-6) for _ in cfg.levels])
         self.modality = _modality_vectors(cfg.width) if cfg.modality_embedding else None
-        self.rotary = Rotary(cfg, cfg.width // cfg.heads)
+        self.rotary = _rotary(cfg, cfg)
         _initialise(self, self.blocks, cfg.init_std)
 
     @property
@@ -423,7 +358,7 @@ class Predictor(nn.Module):
         self.head = nn.Linear(cfg.width, self.out_dim)
         self.head_context = nn.Linear(cfg.width, self.out_dim) if cfg.predict_context else None
         self.modality = _modality_vectors(cfg.width) if enc_cfg.modality_embedding else None
-        self.rotary = Rotary(enc_cfg, cfg.width // cfg.heads)
+        self.rotary = _rotary(enc_cfg, cfg)
         self.activation_checkpointing = enc_cfg.activation_checkpointing
         _initialise(self, self.blocks, enc_cfg.init_std)
 

@@ -107,21 +107,65 @@ class World:
         return len(set(values)) == 1
 
 
-def spans_processes(batch: int, parts: int, world: World) -> bool:
-    """Whether a part of the batch is spread over processes, instead of parts being dealt out.
+@dataclass(frozen=True)
+class Sharing:
+    """How the processes of one training share out a batch.
+
+    A batch is cut into parts with a loss of their own. Where the parts divide by the number of
+    processes they are *dealt out*: each process holds the clips of its own parts and needs nothing of
+    the others until gradients are averaged. Otherwise every part is *spread*: each process holds the
+    whole batch, encodes its rows of every part, and gathers the latents of the others before the
+    loss.
+
+    Attributes
+    ----------
+    world : this process among all.
+    batch : clips of the whole batch.
+    parts : it is cut into.
 
     Raises
     ------
     ConfigError : neither the parts nor the clips of a part divide by the number of processes.
     """
-    if parts % world.size == 0:
-        return False
-    if (batch // parts) % world.size == 0:
-        return True
-    raise ConfigError(
-        f"{world.size} processes can share neither {parts} parts of a batch nor the "
-        f"{batch // parts} clips of a part: change batch, accumulate or the number of processes."
-    )
+
+    world: World
+    batch: int
+    parts: int = 1
+
+    def __post_init__(self) -> None:
+        if self.spread and (self.batch // self.parts) % self.world.size:
+            raise ConfigError(
+                f"{self.world.size} processes can share neither {self.parts} parts of a batch nor "
+                f"the {self.batch // self.parts} clips of a part: change batch, accumulate or the "
+                f"number of processes."
+            )
+
+    @property
+    def spread(self) -> bool:
+        """Whether a part is spread over processes, instead of parts being dealt out."""
+        return self.parts % self.world.size != 0
+
+    @property
+    def part_numbers(self) -> range:
+        """The parts that this process computes losses of."""
+        numbers = range(self.parts)
+        return numbers if self.spread else numbers[self.world.share(self.parts)]
+
+    def held(self, batch: int) -> slice:
+        """The rows of a batch that this process holds."""
+        return slice(None) if self.spread else self.world.share(batch)
+
+    def whole_batch(self, rows: Tensor) -> Tensor:
+        """Rows of the clips that all processes hold, from those of this one's clips."""
+        return rows if self.spread else self.world.gather(rows)
+
+    def encoded(self, clips: int) -> slice:
+        """The rows of a part that this process encodes."""
+        return self.world.share(clips) if self.spread else slice(None)
+
+    def whole_part(self, latents: Tensor) -> Tensor:
+        """Latents of a whole part, from those that this process encoded; with gradient to these."""
+        return self.world.gather(latents) if self.spread else latents
 
 
 def check_device(device: str | torch.device) -> None:

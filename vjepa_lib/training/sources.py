@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -34,27 +35,32 @@ def step_generator(seed: int, step: int, stream: int = CLIPS, part: int = 0) -> 
     return torch.Generator().manual_seed(int(words[0]) >> 1)
 
 
+@dataclass(frozen=True)
+class Draw:
+    """The clips of one step: `step`, `size`, `seed` and nothing else decide which.
+
+    Attributes
+    ----------
+    step : of the training.
+    size : clips of the whole batch.
+    seed : of the run.
+    augmentation : random resized crop and flip, to `crop` (height, width) pixels.
+    keep : the clips of the batch that are wanted here; the others are drawn, but not made.
+    """
+
+    step: int
+    size: int
+    seed: int
+    augmentation: Augmentation | None = None
+    crop: tuple[int, int] | None = None
+    keep: slice = field(default_factory=lambda: slice(None))
+
+
 class ClipSource(Protocol):
     """What `pretrain` needs of its data; write your own to train on something else."""
 
-    def batch(
-        self,
-        step: int,
-        size: int,
-        seed: int,
-        device: str | torch.device = "cpu",
-        augmentation: Augmentation | None = None,
-        crop: tuple[int, int] | None = None,
-        keep: slice = slice(None),
-    ) -> Tensor:
+    def batch(self, draw: Draw, device: str | torch.device = "cpu") -> Tensor:
         """The clips of a step.
-
-        Parameters
-        ----------
-        step, seed : decide the clips, together with `size` and nothing else.
-        size : clips of the whole batch.
-        augmentation : random resized crop and flip, to `crop` (height, width) pixels.
-        keep : the clips of the batch that this process needs.
 
         Returns
         -------
@@ -109,25 +115,16 @@ class ClipMixture:
                 f"{' and '.join(str(s) for s in sorted(shapes))}: decode them alike."
             )
 
-    def batch(
-        self,
-        step: int,
-        size: int,
-        seed: int,
-        device: str | torch.device = "cpu",
-        augmentation: Augmentation | None = None,
-        crop: tuple[int, int] | None = None,
-        keep: slice = slice(None),
-    ) -> Tensor:
+    def batch(self, draw: Draw, device: str | torch.device = "cpu") -> Tensor:
         """The clips of a step; see `ClipSource.batch`."""
-        generator = step_generator(seed, step, CLIPS)
-        source, rows = draw_rows(self.weights, self.lengths, size, generator)
+        generator = step_generator(draw.seed, draw.step, CLIPS)
+        source, rows = draw_rows(self.weights, self.lengths, draw.size, generator)
         boxes = flip = None
-        if augmentation is not None:
+        if (augmentation := draw.augmentation) is not None:
             height, width = self.sets[0].frames.shape[2:4]
-            boxes = random_boxes(size, height, width, augmentation, generator)[keep]
-            flip = (torch.rand(size, generator=generator) < augmentation.flip)[keep]
-        source, rows = source[keep], rows[keep]
+            boxes = random_boxes(draw.size, height, width, augmentation, generator)[draw.keep]
+            flip = (torch.rand(draw.size, generator=generator) < augmentation.flip)[draw.keep]
+        source, rows = source[draw.keep], rows[draw.keep]
 
         first = self.sets[0].frames
         frames = torch.empty((len(rows), *first.shape[1:]), dtype=torch.uint8)
@@ -137,7 +134,7 @@ class ClipMixture:
                 frames[here] = clips.frames[rows[here]].cpu()
         clips = frames.to(device).permute(0, 4, 1, 2, 3).contiguous()  # [B, 3, F, H, W]
         if boxes is not None:
-            clips = crop_resize(clips, boxes, crop or tuple(clips.shape[-2:]), flip)
+            clips = crop_resize(clips, boxes, draw.crop or tuple(clips.shape[-2:]), flip)
         return normalise(clips)
 
 
@@ -199,26 +196,25 @@ class StreamedMixture:
         self.lengths = torch.tensor([len(m) for m in self.manifests])
         self.workers = workers
         self.skipped: dict[str, str] = {}
-        self._ahead: tuple[tuple, int, Iterator[dict]] | None = None
+        self._ahead: tuple[Draw, Iterator[dict]] | None = None  # what comes next, loader
 
-    def _rows(self, step: int, size: int, seed: int, keep: slice) -> list[tuple[int, int, int]]:
-        """(set, row, draw number) of a step's clips; the draw number seeds window and crop."""
-        generator = step_generator(seed, step, CLIPS)
-        source, rows = draw_rows(self.weights, self.lengths, size, generator)
-        numbered = zip(source.tolist(), rows.tolist(), range(step * size, (step + 1) * size))
-        return list(numbered)[keep]
+    def _rows(self, draw: Draw) -> list[tuple[int, int, int]]:
+        """(set, row, number) of a step's clips; the number seeds window and crop."""
+        generator = step_generator(draw.seed, draw.step, CLIPS)
+        source, rows = draw_rows(self.weights, self.lengths, draw.size, generator)
+        first = draw.step * draw.size
+        numbered = zip(source.tolist(), rows.tolist(), range(first, first + draw.size))
+        return list(numbered)[draw.keep]
 
-    def _loader(
-        self, step: int, size: int, seed: int, augmentation: Augmentation | None, keep: slice
-    ) -> Iterator[dict]:
+    def _loader(self, draw: Draw) -> Iterator[dict]:
         def steps() -> Iterator[list[tuple[int, int, int]]]:
-            now = step
+            now = draw
             while True:
-                yield self._rows(now, size, seed, keep)
-                now += 1
+                yield self._rows(now)
+                now = replace(now, step=now.step + 1)
 
         sets = [
-            ClipDataset(m, s, augmentation, seed, skip_broken=True)
+            ClipDataset(m, s, draw.augmentation, draw.seed, skip_broken=True)
             for m, s in zip(self.manifests, self.specs, strict=True)
         ]
         return iter(
@@ -231,24 +227,14 @@ class StreamedMixture:
             )
         )
 
-    def batch(
-        self,
-        step: int,
-        size: int,
-        seed: int,
-        device: str | torch.device = "cpu",
-        augmentation: Augmentation | None = None,
-        crop: tuple[int, int] | None = None,
-        keep: slice = slice(None),
-    ) -> Tensor:
+    def batch(self, draw: Draw, device: str | torch.device = "cpu") -> Tensor:
         """The clips of a step; see `ClipSource.batch`. `crop` must be the size of `spec`."""
-        wanted = (size, seed, augmentation, keep.start, keep.stop)
-        if self._ahead is None or self._ahead[:2] != (wanted, step):
-            loader = self._loader(step, size, seed, augmentation, keep)
+        if self._ahead is None or self._ahead[0] != draw:
+            loader = self._loader(draw)
         else:
-            loader = self._ahead[2]
+            loader = self._ahead[1]
         loaded = next(loader)
-        self._ahead = (wanted, step + 1, loader)
+        self._ahead = (replace(draw, step=draw.step + 1), loader)
         for place, reason in loaded["errors"]:
             if place not in self.skipped:
                 self.skipped[place] = reason
