@@ -30,7 +30,7 @@ from vjepa_lib.training.sources import Draw, StreamedClips, step_generator
 from vjepa_lib.video.augment import Augmentation
 from vjepa_lib.video.clip_reader import ClipSpec
 from vjepa_lib.video.clips import ClipSet, load_clips
-from vjepa_lib.video.decode import write_video
+from vjepa_lib.video.encode import write_video
 from vjepa_lib.video.manifests import Manifest
 
 ENCODER = EncoderConfig(

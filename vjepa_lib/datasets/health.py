@@ -16,11 +16,11 @@ from tqdm.auto import tqdm
 
 from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.video.clip_reader import worker_count
-from vjepa_lib.video.decode import check_video, is_image, probe_video
+from vjepa_lib.video.decode import TruncatedError, check_video, is_image, probe_video
 from vjepa_lib.video.manifests import Manifest, checksum
 from vjepa_lib.video.sampling import span_in_frames
 
-STATUSES = ("ok", "missing", "unreadable", "truncated", "too short")
+STATUSES = ("ok", "missing", "unreadable", "truncated", "outside", "too short")
 DEPTHS = ("header", "full")
 # A header's duration and the frames really there differ by a few frames in good files.
 _TRUNCATED_BELOW = 0.9
@@ -61,7 +61,7 @@ class HealthReport:
         lines = [f"{len(self.table):,} clips of {self.manifest.source}"]
         lines += [f"  {status:<11}{count:>10,}" for status, count in self.counts.items()]
         lines.append(f"  {'in 2 splits':<11}{len(self.duplicates):>10,}")
-        broken = self.table[self.table["status"] != "ok"]
+        broken = self.table[self.table["reason"] != ""]
         lines += [f"  {row.status}: {row.reason}" for row in broken.head(10).itertuples()]
         if len(broken) > 10:
             lines.append(f"  ... and {len(broken) - 10:,} more (write them with --report)")
@@ -98,8 +98,13 @@ def _examine(path: str, depth: str, checksums: bool) -> dict[str, Any]:
         facts |= {"height": info.height, "width": info.width}
         if checksums:
             facts["checksum"] = checksum(file)
+    except TruncatedError as error:
+        return {**facts, "status": "truncated", "reason": str(error)}
     except DataError as error:
         return {**facts, "status": "unreadable", "reason": str(error)}
+    # Where the structure shows the end, fewer frames than the duration has are pauses, not losses.
+    if info.whole:
+        return {**facts, "status": "ok", "reason": ""}
     if info.duration and info.fps and info.frames < _TRUNCATED_BELOW * info.duration * info.fps:
         reason = (
             f"{path} ends after {info.frames / info.fps:.2f} s of the {info.duration:.2f} s"
@@ -118,21 +123,22 @@ def _read_state(path: Path, depth: str, checksums: bool) -> dict[str, dict[str, 
     known: dict[str, dict[str, Any]] = {}
     if not path.is_file():
         return known
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             facts = json.loads(line)
-        except ValueError:  # the line being written when the last run was stopped
-            continue
-        if DEPTHS.index(facts["depth"]) < DEPTHS.index(depth):
-            continue
-        if (checksums and not facts["with_checksum"]) or facts["status"] == "missing":
-            continue
-        try:
+            if DEPTHS.index(facts["depth"]) < DEPTHS.index(depth):
+                continue
+            if (checksums and not facts["with_checksum"]) or facts["status"] == "missing":
+                continue
             stat = os.stat(facts["path"])
-        except OSError:
+            if (stat.st_size, stat.st_mtime_ns) != (facts["size"], facts["mtime_ns"]):
+                continue
+            if facts["status"] == "ok" and facts["frames"] < 1:
+                continue
+        # The line being written when the last run was stopped, or of another program's file.
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             continue
-        if (stat.st_size, stat.st_mtime_ns) == (facts["size"], facts["mtime_ns"]):
-            known[facts["path"]] = facts
+        known[facts["path"]] = facts
     return known
 
 
@@ -224,10 +230,7 @@ def _table(
         found = facts[path]
         status, reason = found["status"], found["reason"]
         if status == "ok" and not is_image(path):
-            _, length = span_in_frames(found["frames"], found["fps"], start, end)
-            if length < min_frames or length == 0:
-                status = "too short"
-                reason = f"{path} has {length} frames where {max(min_frames, 1)} are needed."
+            status, reason = _stretch(path, found, start, end, min_frames)
         rows.append(
             {
                 "path": path,
@@ -243,6 +246,29 @@ def _table(
     table["fps"] = table["fps"].astype("float64")
     table["checksum"] = table["checksum"].astype("str")
     return table
+
+
+def _stretch(
+    path: str, found: dict[str, Any], start: float | None, end: float | None, min_frames: int
+) -> tuple[str, str]:
+    """Status and reason of the stretch of a readable video that a row names."""
+    frames, fps = found["frames"], found["fps"]
+    _, length = span_in_frames(frames, fps, start, end)
+    seconds = frames / fps if fps else math.inf
+    if length == 0 and start is not None and start >= seconds:
+        return "outside", (
+            f"{path}: the clip begins at {start:.2f} s, behind the end of the video"
+            f" ({seconds:.2f} s); correct start and end."
+        )
+    if length < max(min_frames, 1):
+        return "too short", f"{path} has {length} frames where {max(min_frames, 1)} are needed."
+    over = end - seconds if end is not None else 0.0
+    if over > 1.5 / max(fps, 1e-9):  # times are rounded to frames
+        return "ok", (
+            f"{path}: the clip ends at {end:.2f} s, {over:.2f} s behind the end of the video"
+            f" ({seconds:.2f} s), and is shorter than it says."
+        )
+    return "ok", ""
 
 
 def _across_splits(table: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ import numpy as np
 from vjepa_lib.datasets.domains import SPLITS
 from vjepa_lib.datasets.rendered import in_parts, label_table, write_sets
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.video.decode import write_video
+from vjepa_lib.video.encode import write_video
 
 PHOTOGRAPHS: Mapping[str, tuple[str, ...]] = {
     "train": (

@@ -40,7 +40,7 @@ from vjepa_lib.datasets.scene import (
     render,
 )
 from vjepa_lib.errors import ConfigError
-from vjepa_lib.video.decode import write_video
+from vjepa_lib.video.encode import write_video
 
 __all__ = [
     "BENCHMARKS",

@@ -20,8 +20,9 @@ from torch.utils.data import DataLoader, Dataset
 from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.video.augment import Augmentation, crop_resize, normalise, random_boxes
 from vjepa_lib.video.clip_reader import ClipSpec
-from vjepa_lib.video.clips import ClipDataset, ClipSet
+from vjepa_lib.video.clips import ClipSet
 from vjepa_lib.video.manifests import Manifest
+from vjepa_lib.video.streaming import ClipDataset
 
 # What a step draws: each from a stream of its own, so that another masking or another term does
 # not change the clips.

@@ -1,82 +1,52 @@
-"""Video files in and out: one small `read_frames` in front of decord and PyAV.
+"""The one door to a video file: every reading in this package, health checks included, goes here.
 
-decord is the default; PyAV serves where decord cannot be imported (it has no wheels for some
-machines) and for the few narrow widths at which decord 0.6 pads its rows.  A test holds the two
-to the same pixels.
+decord is the default decoder.  PyAV serves where decord cannot be imported (it has no wheels for
+some machines), where it reads a file wrongly (more than 8 bits a channel, AV1, GIF, MPEG transport
+streams, Matroska files that are to be turned, the few narrow widths at which decord 0.6 pads its
+rows) and where it fails.  A test holds the two to the same pixels.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from vjepa_lib.errors import ConfigError, DataError, ShapeError, shown
+from vjepa_lib.video import containers
+from vjepa_lib.video.decoders import (
+    TRAILING_FRAMES,
+    FrameChoice,
+    PaddedRowsError,
+    VideoInfo,
+    decord_read,
+    header,
+    image_read,
+    pyav_check,
+    pyav_read,
+)
+from vjepa_lib.video.decoders import av_module as _av
+from vjepa_lib.video.decoders import decord_module as _decord
 
 BACKENDS = ("decord", "pyav")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg"})
-
-# Some AVI files announce a frame or two that the codec never outputs (an empty last packet).
-_TRAILING_FRAMES = 2
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What a video file says about itself.
-
-    Attributes
-    ----------
-    frames : int
-        Number of frames in the stream, counted from its packets.
-    fps : float
-        Average frame rate in frames per second; 0 for a still image.
-    height, width : int
-        Size in pixels.
-    duration : float or None
-        Length in seconds according to the file's header, where the header has one.
-    """
-
-    frames: int
-    fps: float
-    height: int
-    width: int
-    duration: float | None = None
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".gif"}
+)
+#: Seconds without a sign of life after which a reading is given up.
+PATIENCE = 120.0
+_NOT_DECORDS = ("gif", "mpegts")  # kinds that decord 0.6 refuses or reads wrongly
 
 
-FrameChoice = Sequence[int] | np.ndarray | Callable[[VideoInfo], Sequence[int] | np.ndarray]
-
-
-class _PaddedRowsError(Exception):
-    """decord returned rows padded to its memory alignment instead of [H, W, 3]."""
-
-
-@functools.cache
-def _decord() -> ModuleType | None:
-    try:
-        import decord
-    except (ImportError, OSError):  # OSError: the shared library does not load on this machine
-        return None
-    decord.logging.set_level(decord.logging.QUIET)
-    return decord
-
-
-@functools.cache
-def _av() -> ModuleType | None:
-    try:
-        import av
-    except (ImportError, OSError):
-        return None
-    av.logging.set_level(None)
-    return av
+class TruncatedError(DataError):
+    """A file that is readable, but cut short."""
 
 
 def default_backend() -> str:
@@ -86,128 +56,6 @@ def default_backend() -> str:
     if _av() is not None:
         return "pyav"
     raise ConfigError("No video decoder is installed; install one with `pip install decord av`.")
-
-
-def _choose(indices: FrameChoice | None, info: VideoInfo, path: Path) -> np.ndarray:
-    if indices is None:
-        chosen = np.arange(info.frames)
-    else:
-        chosen = np.asarray(indices(info) if callable(indices) else indices, dtype=np.int64)
-    if chosen.ndim != 1 or chosen.size == 0:
-        raise ShapeError(f"Frame indices for {path} must be a list of at least one number.")
-    wrong = chosen[(chosen < 0) | (chosen >= info.frames)]
-    if wrong.size:
-        raise DataError(
-            f"{path} has {info.frames} frames, so frame {int(wrong[0])} does not exist;"
-            f" ask for frames 0 to {info.frames - 1}."
-        )
-    return chosen
-
-
-def _decord_read(path: Path, indices: FrameChoice | None) -> tuple[VideoInfo, np.ndarray]:
-    decord = _decord()
-    reader = decord.VideoReader(os.fspath(path), ctx=decord.cpu(0), num_threads=1)
-    first = reader[0].asnumpy()
-    # 48 px and a few other widths: rows come back padded and are read as more than 3 channels.
-    if first.shape[-1] != 3:
-        raise _PaddedRowsError
-    info = VideoInfo(len(reader), float(reader.get_avg_fps()), first.shape[0], first.shape[1])
-    chosen = _choose(indices, info, path)
-    unique, inverse = np.unique(chosen, return_inverse=True)
-    frames = reader.get_batch(unique).asnumpy()
-    return info, frames if np.array_equal(unique, chosen) else frames[inverse]
-
-
-def _pyav_probe(container, stream) -> tuple[VideoInfo, np.ndarray | None, np.ndarray]:
-    """Info, presentation times in order (None where the container has none), keyframe times."""
-    times: list[int | None] = []
-    keys: list[int | None] = []
-    for packet in container.demux(stream):
-        if packet.size == 0 or packet.is_discard:
-            continue
-        times.append(packet.pts)
-        if packet.is_keyframe:
-            keys.append(packet.pts)
-    known = None not in times
-    fps = float(stream.average_rate or stream.guessed_rate or 0)
-    length = container.duration
-    info = VideoInfo(
-        frames=len(times),
-        fps=fps,
-        height=stream.codec_context.height,
-        width=stream.codec_context.width,
-        duration=length / 1e6 if length else None,
-    )
-    order = np.sort(np.asarray(times, dtype=np.int64)) if known else None
-    return info, order, np.sort(np.asarray(keys if known else [], dtype=np.int64))
-
-
-def _open_stream(path: Path):
-    container = _av().open(os.fspath(path))
-    if not container.streams.video:
-        container.close()
-        raise DataError(f"{path} holds no video stream; remove it or replace it with a video.")
-    stream = container.streams.video[0]
-    stream.codec_context.thread_count = 1
-    return container, stream
-
-
-def _pyav_read(path: Path, indices: FrameChoice | None) -> tuple[VideoInfo, np.ndarray]:
-    from av.video.reformatter import VideoReformatter
-
-    container, stream = _open_stream(path)
-    with container:
-        info, times, keys = _pyav_probe(container, stream)
-    if info.frames == 0:
-        raise DataError(f"{path} holds no video frames; remove it or replace it.")
-    chosen = _choose(indices, info, path)
-    wanted, inverse = np.unique(chosen, return_inverse=True)
-    convert = VideoReformatter()  # one for all frames: it keeps its colour-conversion tables
-    frames = np.empty((len(wanted), info.height, info.width, 3), dtype=np.uint8)
-    done = 0  # frames of `wanted` filled
-    container, stream = _open_stream(path)
-    with container:
-        position = 0
-        if times is not None:
-            target = times[wanted[0]]
-            before = keys[keys <= target]
-            if before.size and before[-1] > times[0]:  # skip whole groups before the first frame
-                container.seek(int(before[-1]), stream=stream, backward=True)
-                position = -1  # taken from the first decoded frame's time
-        last = None
-        for frame in container.decode(stream):
-            if position < 0:
-                position = int(np.searchsorted(times, frame.pts))
-            last = frame
-            if position == wanted[done]:
-                rgb = convert.reformat(
-                    frame, format="rgb24", width=info.width, height=info.height, threads=1
-                )
-                frames[done] = rgb.to_ndarray()
-                done += 1
-                if done == len(wanted):
-                    break
-            position += 1
-        if done < len(wanted):
-            if last is None or position < info.frames - _TRAILING_FRAMES:
-                raise DataError(
-                    f"{path} ends after {max(position, 0)} of its {info.frames} frames;"
-                    " replace the damaged file."
-                )
-            rgb = convert.reformat(
-                last, format="rgb24", width=info.width, height=info.height, threads=1
-            )
-            frames[done:] = rgb.to_ndarray()
-    return info, frames[inverse]
-
-
-def _image_read(path: Path, indices: FrameChoice | None) -> tuple[VideoInfo, np.ndarray]:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    info = VideoInfo(1, 0.0, pixels.shape[0], pixels.shape[1])
-    return info, pixels[None][_choose(indices, info, path)]
 
 
 def is_image(path: str | Path) -> bool:
@@ -245,6 +93,98 @@ def _must_exist(path: Path) -> None:
     raise DataError(f"{path} does not exist; correct the path or the manifest's root folder.")
 
 
+def _within(path: Path, work: Callable[[Callable[[], None]], Any]) -> Any:
+    """The result of `work(beat)`, given up when `beat` is not called for `PATIENCE` seconds.
+
+    A decoder that hangs inside its library cannot be stopped; it stays behind in a thread that does
+    not keep the process alive.
+    """
+    last = [time.monotonic()]
+    done = threading.Event()
+    outcome: list[tuple[bool, Any]] = []
+
+    def beat() -> None:
+        last[0] = time.monotonic()
+
+    def run() -> None:
+        try:
+            outcome.append((True, work(beat)))
+        except BaseException as error:
+            outcome.append((False, error))
+        finally:
+            done.set()
+
+    threading.Thread(target=run, name="decoding", daemon=True).start()
+    while not done.wait(max(0.01, last[0] + PATIENCE - time.monotonic())):
+        if time.monotonic() - last[0] >= PATIENCE:
+            raise DataError(
+                f"{path} cannot be decoded (no frame came for {PATIENCE:g} s); replace or remove the"
+                " file."
+            )
+    good, value = outcome[0]
+    if good:
+        return value
+    raise value
+
+
+def _open(
+    path: Path, indices: FrameChoice | None, backend: str | None
+) -> tuple[VideoInfo, np.ndarray]:
+    """Info and frames of a file by the decoder that reads it rightly."""
+    _must_exist(path)
+    try:
+        if is_image(path):
+            return _within(path, lambda beat: image_read(path, indices, beat))
+        chosen = _check_backend(backend)
+        found = containers.look(path)
+        if found.kind is None:
+            raise DataError(
+                f"{path} cannot be decoded ({found.problem}); replace or remove the file."
+            )
+        if chosen == "decord" and _av() is not None and found.kind in _NOT_DECORDS:
+            chosen = "pyav"
+        info, frames = _within(path, lambda beat: _decode(path, indices, chosen, found.kind, beat))
+    except (DataError, ConfigError, ShapeError):
+        raise
+    except Exception as error:  # each decoder has error classes of its own
+        raise DataError(
+            f"{path} cannot be decoded ({_reason(error)}); replace or remove the file."
+        ) from error
+    if found.whole is False:  # asked last: what a manifest says of its length says more
+        raise TruncatedError(
+            f"{path} is cut short ({found.problem}; {info.frames} frames are left); replace the"
+            " damaged file."
+        )
+    return replace(info, whole=found.whole), frames
+
+
+def _decode(
+    path: Path,
+    indices: FrameChoice | None,
+    backend: str,
+    kind: str,
+    beat: Callable[[], None],
+) -> tuple[VideoInfo, np.ndarray]:
+    if backend == "pyav":
+        return pyav_read(path, indices, beat)
+    before = header(path, kind)
+    beat()
+    if not before.decord:
+        return pyav_read(path, indices, beat)
+    try:
+        info, frames = decord_read(path, indices, beat)
+        return replace(info, duration=before.duration), frames
+    except (DataError, ConfigError, ShapeError):
+        raise
+    except Exception as error:
+        if isinstance(error, PaddedRowsError):
+            _check_backend("pyav")
+        elif _av() is None:
+            raise
+        beat()
+        return pyav_read(path, indices, beat)
+
+
 def read_frames(
     path: str | Path, indices: FrameChoice | None = None, *, backend: str | None = None
 ) -> np.ndarray:
@@ -268,40 +208,23 @@ def read_frames(
     Raises
     ------
     DataError
-        The file is missing, damaged or has fewer frames than asked for.
+        The file is missing, damaged, cut short, no video, has fewer frames than asked for, or gives
+        no frame for `PATIENCE` seconds.
     """
-    path = Path(path)
-    _must_exist(path)
-    if is_image(path):
-        read = _image_read
-    else:
-        read = _decord_read if _check_backend(backend) == "decord" else _pyav_read
-    try:
-        try:
-            return read(path, indices)[1]
-        except _PaddedRowsError:
-            _check_backend("pyav")
-            return _pyav_read(path, indices)[1]
-    except (DataError, ConfigError, ShapeError):
-        raise
-    except Exception as error:  # each decoder has error classes of its own
-        raise DataError(
-            f"{path} cannot be decoded ({_reason(error)}); replace or remove the file."
-        ) from error
+    return _open(Path(path), indices, backend)[1]
 
 
 def probe_video(path: str | Path, *, backend: str | None = None) -> VideoInfo:
-    """Frame count, frame rate and size of a file.
+    """Frame count, frame rate and size of a file, as `read_frames` will find them.
 
-    PyAV, where installed, reads the headers and counts packets without decoding; decord decodes
-    the first frame.
+    Packets are counted and one frame is decoded.
 
     Parameters
     ----------
     path : str or Path
         Video or image file.
     backend : {'decord', 'pyav'} or None
-        None takes PyAV where it can be imported.
+        As in `read_frames`.
 
     Returns
     -------
@@ -312,31 +235,7 @@ def probe_video(path: str | Path, *, backend: str | None = None) -> VideoInfo:
     DataError
         The file is missing, damaged or holds no frames.
     """
-    path = Path(path)
-    _must_exist(path)
-    if backend is None and _av() is not None:
-        backend = "pyav"
-    try:
-        if is_image(path):
-            return _image_read(path, [0])[0]
-        if _check_backend(backend) == "pyav":
-            container, stream = _open_stream(path)
-            with container:
-                info = _pyav_probe(container, stream)[0]
-        else:
-            decord = _decord()
-            reader = decord.VideoReader(os.fspath(path), ctx=decord.cpu(0), num_threads=1)
-            height, width = reader[0].shape[:2]
-            info = VideoInfo(len(reader), float(reader.get_avg_fps()), height, width)
-    except (DataError, ConfigError):
-        raise
-    except Exception as error:
-        raise DataError(
-            f"{path} cannot be decoded ({_reason(error)}); replace or remove the file."
-        ) from error
-    if info.frames == 0:
-        raise DataError(f"{path} holds no video frames; remove it or replace it.")
-    return info
+    return _open(Path(path), [0], backend)[0]
 
 
 def check_video(path: str | Path) -> VideoInfo:
@@ -368,105 +267,18 @@ def check_video(path: str | Path) -> VideoInfo:
         for low in range(0, info.frames, 64):  # in parts, to bound memory
             read_frames(path, np.arange(low, min(low + 64, info.frames)))
         return info
-    seen = 0
     try:
-        container, stream = _open_stream(path)
-        with container:
-            for frame in container.decode(stream):
-                if frame.is_corrupt:
-                    raise DataError(
-                        f"{path} is damaged in frame {seen} of {info.frames}; replace the file."
-                    )
-                seen += 1
+        seen = _within(path, lambda beat: pyav_check(path, info.frames, beat))
     except DataError:
         raise
     except Exception as error:
         raise DataError(
-            f"{path} cannot be decoded after frame {seen} of {info.frames} ({_reason(error)});"
-            " replace or remove the file."
+            f"{path} cannot be decoded to its end ({_reason(error)}); replace or remove the file."
         ) from error
-    if seen < info.frames - _TRAILING_FRAMES:
+    if seen < info.frames - TRAILING_FRAMES:
         raise DataError(
             f"{path} ends after {seen} of its {info.frames} frames; replace the damaged file."
         )
+    # The same frames by the decoder that training uses.
+    read_frames(path, [info.frames - 1])
     return info
-
-
-_CODECS = {
-    # suffix: (codec, options).  One thread and fixed settings: the same frames give the same bytes.
-    # mbtree=0: x264's macroblock tree gives other bytes from run to run on long clips.
-    ".mp4": ("libx264", {"preset": "veryfast", "x264-params": "mbtree=0:bframes=0"}),
-    ".mkv": ("libx264", {"preset": "veryfast", "x264-params": "mbtree=0:bframes=0"}),
-    ".webm": ("libvpx-vp9", {"b": "0", "deadline": "realtime", "cpu-used": "8"}),
-    ".avi": ("mpeg4", {}),
-}
-
-
-def write_video(
-    path: str | Path, frames: np.ndarray, fps: float = 8.0, crf: int = 18, keyframes: int = 48
-) -> Path:
-    """Encode frames to a video file, the same frames always to the same bytes.
-
-    Parameters
-    ----------
-    path : str or Path
-        Target; the suffix picks the format: `.mp4`/`.mkv` H.264, `.webm` VP9, `.avi` MPEG-4.
-        Written under a temporary name, then renamed.
-    frames : ndarray, uint8, [F, H, W, 3]
-        RGB frames; H and W even (4:2:0 colour).
-    fps : float
-        Frame rate in frames per second.
-    crf : int
-        Constant rate factor, lower is better (18 is close to visually lossless).
-    keyframes : int
-        Largest distance between keyframes in frames.
-
-    Returns
-    -------
-    Path
-        The file written.
-
-    Raises
-    ------
-    ShapeError
-        Frames are not uint8 [F, H, W, 3] with even H and W.
-    """
-    path = Path(path)
-    frames = np.asarray(frames)
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
-        raise ShapeError(
-            f"Frames for {path} must be uint8 [F, H, W, 3], not {frames.dtype}"
-            f" {list(frames.shape)}."
-        )
-    height, width = frames.shape[1:3]
-    if height % 2 or width % 2:
-        raise ShapeError(f"{path}: height and width must be even, not {height} x {width}.")
-    suffix = path.suffix.lower()
-    if suffix not in _CODECS:
-        raise ConfigError(f"Unknown video suffix {suffix!r}; known: {', '.join(_CODECS)}.")
-    av = _av()
-    if av is None:
-        raise ConfigError("Writing videos needs PyAV; install it with `pip install av`.")
-    codec, options = _CODECS[suffix]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}{suffix}")
-    try:
-        with av.open(os.fspath(partial), "w", options={"fflags": "+bitexact"}) as container:
-            stream = container.add_stream(
-                codec,
-                rate=Fraction(fps).limit_denominator(1001),
-                options={**options, "crf": str(crf), "g": str(keyframes)}
-                if codec != "mpeg4"
-                else {"qscale": str(max(1, crf // 6)), "g": str(keyframes)},
-            )
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.thread_count = 1
-            stream.codec_context.flags |= av.codec.context.Flags.bitexact
-            for frame in frames:
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path

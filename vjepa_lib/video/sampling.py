@@ -116,6 +116,6 @@ def span_in_frames(
         `length` is 0 where the stretch lies outside the file.
     """
     missing = fps <= 0  # a still image has no clock
-    first = 0 if missing or start is None or math.isnan(start) else round(start * fps)
-    stop = count if missing or end is None or math.isnan(end) else min(count, round(end * fps))
+    first = 0 if missing or start is None or math.isnan(start) else round(min(start * fps, 1e15))
+    stop = count if missing or end is None or math.isnan(end) else round(min(count, end * fps))
     return first, max(0, stop - first)
