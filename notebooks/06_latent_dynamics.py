@@ -89,6 +89,7 @@ print(findings.pairs_given(counts))
 # frame: an encoder may carry either.
 
 # %%
+# From an encoder that nobody trained to one with LD; each is read as its probes read it.
 runs = [
     ("random_init", "released"),
     ("baseline", "released"),
@@ -132,6 +133,7 @@ print(findings.reach_of_term(reach, "ld"))
 # figures after it show how much of the loss is LD's.
 
 # %%
+# hw_ld as released trains what hw1 trains (notebook 05), so only its described form is shown.
 pairs = [("ld", "released"), ("hw_ld", "described"), ("fwm_ld", "described")]
 shares = sections.training(nb, nb.configs, pairs)
 

@@ -95,6 +95,7 @@ nb.out.figure(
 # that trains nothing.
 
 # %%
+# `relative` and `cosine` compare with the JEPA gradient in the same part of the network.
 reach = at_work.reach_of_forms("fwm_hw_ld", nb.profile.name, nb.seeds[0], clips.batch(slice(0, 8)))
 nb.out.table(
     reach[["form", "term", "part", "reaches", "norm", "relative", "cosine"]],
@@ -112,6 +113,7 @@ print(findings.reach_of_term(reach, "ld"))
 # between a filled and a hollow dot: it is what the form alone decides.
 
 # %%
+# A row per run and benchmark, mean over seeds, live and recorded runs under each other.
 cells = selection.by_source(nb.linear, ablation.seed_means)
 for tag, source, part in selection.each_source(cells):
     fig = plots.intervals(
@@ -142,6 +144,7 @@ print(*findings.forms_apart(cells), sep="\n")
 # little.
 
 # %%
+# The untrained encoder is no objective; it is in the table above.
 gains = selection.by_source(nb.linear, ablation.gains, without=["random_init"])
 sections.gain_maps(
     nb,
@@ -198,6 +201,7 @@ print(*findings.factorial_effects(effects), sep="\n")
 # that says nothing.
 
 # %%
+# Both forms of these; the legend says which is which.
 shown = ["baseline", "fwm", "ld", "fwm_ld", "fwm_hw_ld"]
 sections.collapse(nb, selection.pick(nb.curves, "variant", shown), nb.hashes(nb.trained))
 
@@ -206,6 +210,7 @@ sections.collapse(nb, selection.pick(nb.curves, "variant", shown), nb.hashes(nb.
 # gradients above.
 
 # %%
+# The terms of the described form, at their weights in the loss.
 own = [c for c in nb.trained if c.variant == "fwm_hw_ld"]
 share = sections.shares(nb, nb.curves, config, nb.hashes(own))
 print(findings.late_share(share))

@@ -126,6 +126,7 @@ shares = sections.training(nb, nb.configs, pairs)
 # an encoder that sees as it did at the start.
 
 # %%
+# Every run is compared with the random encoder of its own seed.
 moved = encoders.mean_moved(nb.configs, sample.batch(slice(0, 64)))
 nb.out.table(
     moved,
@@ -187,6 +188,7 @@ gains = sections.results(nb, nb.sources, nb.runs)
 
 # %%
 sections.found(gains)
+# The same differences, taken from the encoder as it was initialised.
 own = sections.gains_over(nb.sources, "random_init", baseline="baseline")
 print(*findings.against(own, "random_init"), sep="\n")
 print(findings.lengths(pull))

@@ -78,6 +78,7 @@ Code(inspect.getsource(sigreg.SIGReg.loss), language="python")
 # %%
 baseline = nb.config("ucf_baseline")
 moving = clips["pre_videos"]
+# A stored run keeps the evaluated encoder; here it stands for both networks.
 trainer = at_work.trainer_with(baseline, baseline)
 batch = at_work.latents(trainer, moving.batch(slice(0, 8)))
 nb.out.figure(
@@ -117,6 +118,7 @@ nb.out.table(statistic, "normality", caption, nb.runs, digits=3)
 # %%
 steps = 3
 off = reach_of_variants.variants_without_ema()
+# The first table that comes back is what the gradients reach: that is notebook 15.
 _, moved = reach_of_variants.audit_variants(off, nb.profile.name, clips, steps, every_form=True)
 evaluated = reach_of_variants.evaluated_moved(moved)
 nb.out.table(evaluated, "evaluated", f"Did the evaluated encoder move in {steps} steps?")
@@ -130,6 +132,7 @@ print(findings.moved_by_form(evaluated))
 
 # %%
 described = [(variant, "described") for variant in off]
+# These three keep EMA: their two forms are one run, called released.
 with_ema = [(variant, "released") for variant in ("velgate", "hamiltonian", "sigreg")]
 references = [("random_init", "released"), ("ucf_baseline", "released")]
 cells = selection.by_source(nb.linear, ablation.seed_means)
@@ -158,6 +161,7 @@ nb.out.table(
 # what is left is the term's own doing.
 
 # %%
+# no_ema as described: one network, trained and evaluated, with no term of its own.
 control = selection.by_source(
     nb.linear, ablation.gains_among, described, selection.name("no_ema", "described")
 )
@@ -180,6 +184,7 @@ nb.out.figure(
 print(findings.count_clear(control))
 
 # %%
+# The untrained encoder is no objective and would be one comparison more to correct for.
 gains = sections.gains_over(nb.sources, "ucf_baseline", without=["random_init"])
 both = selection.stack(against={"baseline": gains, "EMA off only": control})
 columns = ["benchmark", "name", "effect", "low", "high", "p_adjusted", "n_seeds"]
@@ -197,6 +202,7 @@ nb.out.table(
 # spread of the evaluated encoder show who takes it.
 
 # %%
+# As many lines as a figure can hold; the last cell lists every run.
 kinematic_forms = ("no_ema", "kinematic", "kinematic_0_1", "kinematic_accel", "sigreg_no_ema")
 followed = [("ucf_baseline", "released"), *with_ema]
 followed += [(variant, "described") for variant in kinematic_forms]

@@ -92,6 +92,7 @@ nb.out.table(counts, "moving", "Who takes part in IIC", digits=3)
 # both networks here; EMA makes them nearly equal by then.
 
 # %%
+# LTC's loss is computed under each of these encoders, whatever it was trained with.
 runs = {
     "at initialisation": "random_init",
     "baseline, trained": "baseline",
@@ -108,6 +109,7 @@ print(findings.within_margin(margins))
 # contrast between clips should push the last column down.
 
 # %%
+# The same 16 clips for every encoder: cosines depend on the clips they are taken over.
 variants = ("random_init", "baseline", "iic", "vclr")
 mixed = torch.cat([clips[domain].batch(slice(0, 8)) for domain in ("pre_videos", "pre_motions")])
 similar = encoders.view_similarities(variants, nb.profile.name, nb.seeds[0], mixed)

@@ -42,7 +42,7 @@ from vjepa_lib.show import notebook, plots, sections
 
 nb = notebook.open_notebook("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE)
 results = nb.results  # runs that are not there yet are trained here, once
-followed = crossing.runs_of_interest()
+followed = crossing.runs_of_interest()  # what the last cells and the leakage figure name
 # How the plots of effects against a reference are drawn.
 against_zero = {"panel": "benchmark", "series": "source", "zero": True}
 points = against_zero | {"rows": "name", "xlabel": "points", "names": {"all": "all six"}}
@@ -61,6 +61,7 @@ nb.out.table(crossing.design(nb.profile.name), "design", caption, digits=3)
 # down a column of contrasts first, then at whether a factorized part changes it.
 
 # %%
+# A row per cell, benchmark and seed; `by_source` puts live and recorded runs under each other.
 crossed = selection.by_source(nb.sources, combination.crossed)
 gains = selection.by_source(nb.sources, crossing.gains_of_crossing)
 sections.gain_maps(
@@ -77,6 +78,7 @@ print(findings.count_clear(gains))
 # The same with intervals, where the question lies: on average, and on the two shifted benchmarks.
 
 # %%
+# WHERE: the mean of all six benchmarks, and the two shifted ones.
 shown = selection.pick(gains, "benchmark", crossing.WHERE)
 nb.out.figure(
     plots.intervals(shown, "effect", **points),
@@ -99,6 +101,7 @@ nb.out.table(selection.side_by_side(crossed), "cells", caption, nb.runs, digits=
 # show no gain there.
 
 # %%
+# The attentive probe learns where to look; it is trained on the same labels.
 readings = selection.by_source(nb.sources, crossing.readings)
 nb.out.table(
     readings[["name", "linear", "attentive", "source"]],
@@ -115,6 +118,7 @@ nb.out.table(
 # is what two parts show that bring the same thing, and also what a ceiling shows.
 
 # %%
+# simple: what the contrast adds to the row; reference: what it adds to the baseline.
 interactions = selection.by_source(nb.sources, crossing.interactions)
 shown = selection.pick(interactions, "benchmark", crossing.WHERE)
 titles = crossing.pair_titles(interactions, plots.label) | {"all": "all six"}
@@ -152,6 +156,7 @@ for _, source, part in selection.each_source(interactions):
 # To the right of 0 the combination beats the better of its two parts.
 
 # %%
+# Which part is better is decided on the mean over seeds, the difference is taken seed by seed.
 whole = selection.by_source(nb.sources, crossing.against_best_part)
 shown = selection.pick(whole, "benchmark", crossing.WHERE)
 nb.out.figure(
@@ -179,6 +184,7 @@ for _, source, part in selection.each_source(whole):
 # labels everything reads less, and the same comparison has room.
 
 # %%
+# A verdict is a sentence: it chooses the best part and the best combination of its row anew.
 few = crossing.verdicts_by_labels(nb.sources)
 nb.out.table(
     few[["source", "probe", "verdict"]],
@@ -194,6 +200,7 @@ nb.out.table(
 # Look at whether the three rows of a contrast differ by more than their intervals.
 
 # %%
+# The reference is FWM-HW-LD without contrast here, not the baseline.
 halves = selection.by_source(nb.sources, combination.on_halves)
 shown = selection.pick(halves, "benchmark", crossing.WHERE)
 nb.out.figure(
@@ -213,6 +220,7 @@ print(findings.count_clear(halves))
 # one objective: what the mixture brings, and on which benchmarks one domain is enough.
 
 # %%
+# A baseline that was trained on one domain is another run than that of the mixture.
 transfer = selection.by_source(nb.sources, combination.transfer_matrix)
 for tag, source, part in selection.each_source(transfer):
     nb.out.figure(
@@ -240,8 +248,9 @@ for tag, source, part in selection.each_source(transfer):
 
 # %%
 leak = selection.by_source(nb.sources, combination.leakage)
+# The fullest source: recorded runs where there are some, they have more seeds.
 shown = selection.fullest(selection.pick(leak, "name", followed["halves"]))
-shown = selection.drop(shown, "half", ["all"])
+shown = selection.drop(shown, "half", ["all"])  # the whole latent is no half
 written = {
     "appearance": "appearance half",
     "dynamics": "dynamics half",
@@ -258,6 +267,7 @@ nb.out.figure(
 )
 
 # %%
+# 0: either half reads both factors alike. Negative: the halves have changed places.
 separation = selection.by_source(nb.sources, crossing.separation)
 nb.out.table(
     separation[["name", "appearance", "motion", "separation", "source"]],
@@ -275,6 +285,7 @@ nb.out.table(
 
 # %%
 names = ("baseline", "vclr", "fwm_hw_ld", "fwm_hw_ld+vclr")
+# Curves are those of live runs; of recorded ones only the last row is kept.
 own = [c for c in nb.configs if c.variant in names and c.regime == "mixed"]
 sections.collapse(nb, sections.curves_of(own), nb.hashes(sections.trained(own)))
 
@@ -292,6 +303,7 @@ sections.collapse(nb, sections.curves_of(own), nb.hashes(sections.trained(own)))
 # ## What we found
 
 # %%
+# One sentence for the mean and for each shifted benchmark, then the same with few labels.
 for source, results in nb.sources.items():
     print(f"{source} runs:")
     print("", *crossing.answers(results), sep="\n  ")

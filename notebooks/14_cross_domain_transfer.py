@@ -42,7 +42,7 @@ from vjepa_lib.show import notebook, plots, strips
 
 nb = notebook.open_notebook("14_cross_domain_transfer", PROFILE, SEEDS, JOBS, DEVICE)
 results = nb.results  # runs that are not there yet are trained here, once
-followed = crossing.runs_of_interest()["few"]
+followed = crossing.runs_of_interest()["few"]  # named in the figures with few labels
 
 # %% [markdown]
 # ## The domains side by side
@@ -67,8 +67,10 @@ nb.out.figure(plots.clips(rows, width=5), "clips", domains, caption)
 # lies above the baseline's horizontal line transfers better than the baseline.
 
 # %%
+# kept: accuracy outside over accuracy inside; chance is not taken off.
 shift = selection.by_source(nb.sources, crossing.shift_of_mixture)
 for outside, inside in combination.SHIFTED.items():
+    # The fullest source: recorded runs where there are some, they have more seeds.
     part = selection.fullest(selection.pick(shift, "benchmark", [outside]))
     source = crossing.source_of(part)
     fig = plots.tradeoff(
@@ -106,6 +108,7 @@ for _, source, part in selection.each_source(shift):
 # domain alone reads a shifted benchmark best.
 
 # %%
+# Four objectives, each trained on every domain alone and on the mixture.
 transfer = selection.by_source(nb.sources, combination.transfer_matrix)
 to_shifted = crossing.transfer_to_shifted(transfer)
 for benchmark in combination.SHIFTED:
@@ -136,6 +139,7 @@ for _, source, part in selection.each_source(to_shifted):
 # %%
 few = selection.by_source(nb.sources, crossing.few_labels_of_mixture)
 for tag, source, part in selection.each_source(selection.pick(few, "name", followed)):
+    # A panel a benchmark: the plot wants a column for each.
     wide = selection.matrix(part, "top1", ["name", "seed", "share"]).reset_index()
     fig = plots.curves(
         wide,
@@ -173,6 +177,7 @@ for _, source, part in selection.each_source(few):
 # settings they use.
 
 # %%
+# Only settings are read here; nothing is trained.
 nb.out.table(
     settings_tables.protocol_table(),
     "protocol",
@@ -200,6 +205,7 @@ nb.out.table(
 # ## What we found
 
 # %%
+# Live runs first, then recorded ones.
 for tables in selection.together(shift, to_shifted, few):
     source, shift_, transfer_, few_ = tables
     print(f"{source} runs:")

@@ -228,6 +228,14 @@ def test_pulls_weigh_gradients_and_know_their_direction(smoke_sets):
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
+def test_pulls_do_not_depend_on_what_was_drawn_before(smoke_sets):
+    trainer = Trainer(study.resolve("baseline", "released", "smoke", 0).train)
+    clips, terms = smoke_sets["pre_videos"].batch(slice(0, 4)), {"ld": TermSpec("ld", 1.0)}
+    first = pulls(trainer, clips, terms)
+    torch.rand(7)
+    pd.testing.assert_frame_equal(first, pulls(trainer, clips, terms))
+
+
 def test_distance_from_the_start_is_that_of_the_same_seed(smoke_sets, monkeypatch):
     """Encoders made here stand in for finished runs: as initialised, and with doubled weights."""
 

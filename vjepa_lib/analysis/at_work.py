@@ -63,10 +63,13 @@ def pulls(trainer: Trainer, clips: Tensor, terms: Mapping[str, TermSpec]) -> pd.
     context encoder, in lengths of the JEPA gradient) and `cosine` with the JEPA gradient.
     """
     encoder, levels = trainer.context_encoder, len(trainer.setup.encoder.levels)
-    made = {
-        name: make_term(t.name, t.form, dim=encoder.out_dim, n_levels=levels, **dict(t.options))
-        for name, t in terms.items()
-    }
+    # New heads begin as the run's seed says, whatever was drawn before.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(trainer.setup.seed)
+        made = {
+            name: make_term(t.name, t.form, dim=encoder.out_dim, n_levels=levels, **dict(t.options))
+            for name, t in terms.items()
+        }
     reach = term_reach(trainer, clips, {name: t.to(clips.device) for name, t in made.items()})
     own = reach[reach.part == "context_encoder"].set_index("term").loc[list(terms)]
     weight = pd.Series({name: t.weight for name, t in terms.items()})
