@@ -3,9 +3,12 @@
 import json
 from itertools import combinations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -30,6 +33,24 @@ FRAME = pd.DataFrame(
 @pytest.fixture
 def gallery(tmp_path):
     return Gallery(tmp_path / "out", "07_factorial", "mini", "abc123")
+
+
+def points_of(ax) -> list[tuple[float, float, bool]]:
+    """(x, y, filled) of every point."""
+    found = []
+    for points in ax.collections:
+        if isinstance(points, PathCollection):
+            faces = np.broadcast_to(points.get_facecolor(), (len(points.get_offsets()), 4))
+            found += [
+                (float(x), float(y), bool((face != 1).any()))
+                for (x, y), face in zip(points.get_offsets(), faces, strict=True)
+            ]
+    return found
+
+
+def intervals_of(collection) -> list:
+    """Lines of the intervals, if the collection is theirs."""
+    return collection.get_paths() if isinstance(collection, LineCollection) else []
 
 
 def draw() -> Figure:
@@ -196,10 +217,13 @@ def test_intervals_put_each_dot_on_its_row_and_series():
     )
     first, second = fig.axes
     assert first.get_title() == "SSv2" and second.get_title() == "Diving-48"
-    dots = [line for line in first.lines if line.get_marker() not in ("None", None, "")]
-    assert sorted(float(d.get_xdata()[0]) for d in dots) == [7.0, 8.4, 13.4, 20.0, 20.0]
-    ld = next(d for d in dots if d.get_xdata()[0] == 13.4)
-    assert ld.get_ydata()[0] == 2  # alone in its row: not shifted
+    dots = points_of(first)
+    assert sorted(x for x, _, _ in dots) == [7.0, 8.4, 13.4, 20.0, 20.0]
+    assert [y for x, y, _ in dots if x == 13.4] == [2]  # alone in its row: not shifted
+    assert [filled for x, _, filled in dots if x == 20.0] == [False, False]
+    assert all(filled for x, _, filled in dots if x != 20.0)
+    spans = [path.vertices[:, 0] for c in first.collections for path in intervals_of(c)]
+    assert sorted(map(tuple, spans))[:2] == [(6.7, 7.3), (6.7, 7.3)]  # FWM, in both forms
 
 
 def test_heatmap_shows_numbers_and_gaps():
@@ -237,8 +261,8 @@ def test_effects_curves_shares_draw_what_they_are_given():
     )
     ax = plots.effects(table).axes[0]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["FWM", "LD", "FWM × LD"]
-    hollow = [d for d in ax.lines if d.get_marker() in "osD" and d.get_markerfacecolor() == "white"]
-    assert [float(d.get_xdata()[0]) for d in hollow] == [0.1]
+    assert [x for x, _, filled in points_of(ax) if not filled] == [0.1]
+    assert [x for x, _, filled in points_of(ax) if filled] == [1.0, 2.0]
 
     steps = pd.DataFrame(
         {
@@ -281,3 +305,31 @@ def test_clips_refuse_other_shapes():
         plots.clips([("x", frames.transpose(0, 3, 1, 2), None)])
     with pytest.raises(ShapeError, match="3 x 3 tokens"):
         plots.clips([("x", frames, np.zeros((2, 3, 3)))])
+
+
+def test_seaborn_draws_what_it_has_a_plot_for_and_leaves_no_figure_open(monkeypatch):
+    drawn = []
+    for name in ("FacetGrid", "scatterplot", "lineplot", "heatmap"):
+        real = getattr(sns, name)
+        monkeypatch.setattr(
+            sns, name, lambda *a, real=real, name=name, **k: drawn.append(name) or real(*a, **k)
+        )
+    draw()
+    assert drawn[0] == "FacetGrid" and set(drawn[1:]) == {"scatterplot"}
+    drawn.clear()
+    plots.heatmap(pd.DataFrame({"ssv2": [1.0]}, index=["fwm"]))
+    plots.tradeoff(pd.DataFrame({"variant": ["fwm", "ld"], "x": [1, 2], "y": [1, 2]}), "x", "y")
+    plots.curves(pd.DataFrame({"variant": "fwm", "seed": 0, "step": [0, 1], "loss": 1.0}), ["loss"])
+    assert drawn == ["heatmap", "scatterplot", "FacetGrid", "lineplot"]
+    # A notebook would show an open figure a second time.
+    assert not plt.get_fignums()
+
+
+def test_numbers_on_a_heat_map_stand_out_from_their_cell():
+    table = pd.DataFrame([np.linspace(-1, 1, 21)], index=["fwm"])
+    ax = plots.heatmap(table).axes[0]
+    cells = ax.collections[0]
+    for text, value in zip(ax.texts, table.iloc[0], strict=True):
+        cell = np.dot(cells.cmap(cells.norm(value))[:3], (0.299, 0.587, 0.114))
+        ink = np.dot(to_rgb(text.get_color()), (0.299, 0.587, 0.114))
+        assert abs(ink - cell) >= 0.5
