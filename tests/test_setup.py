@@ -127,6 +127,7 @@ def test_ci_calls_make_test_and_nothing_else():
 # as packages; `study` has two floors, because its plain tables are read by all that names variants.
 FLOORS = (
     "errors",
+    "own_files",
     "provenance",
     "settings",
     "model",

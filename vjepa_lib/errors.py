@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -19,6 +20,18 @@ class CompanionError(Exception):
 
 class ConfigError(CompanionError, ValueError):
     """A setting, variant, profile or term name that does not exist or does not fit."""
+
+
+def unknown(what: str, value: object, known: Iterable[object]) -> ConfigError:
+    """The error of a name that does not exist; it lists those that do.
+
+    Parameters
+    ----------
+    what : kind of name, as the sentence calls it: 'variant', 'profile', 'form'.
+    value : what was given.
+    known : what can be given.
+    """
+    return ConfigError(f"Unknown {what} {value!r}: choose one of {', '.join(map(str, known))}.")
 
 
 class DataError(CompanionError):

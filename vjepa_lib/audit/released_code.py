@@ -145,7 +145,7 @@ def implementation_facts(profile: str, sets: Mapping[str, ClipSet], steps: int =
         _, table = variant_audit(variant, form, profile, sets, steps)
         return bool(table.evaluated_trained.iloc[0])
 
-    off = [v.name for v in study.VARIANTS.values() if not v.ema]
+    off = [v for v in study.STUDIED if not study.VARIANTS[v].ema]
     frozen = [v for v in off if not moved(v, "released")]
     trained = [v for v in off if moved(v, "described")]
     rows.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from vjepa_lib.model.grid import gather
@@ -20,6 +22,7 @@ from vjepa_lib.objectives.batch import LatentBatch
     "ac",
     r"\mathrm{mean}_P\,|g(Z_t) - (c_{t+1} - c_t)|,\quad c = \text{mean colour of a tubelet}",
     "arXiv 2605.17165, action conditioning (AC-JEPA)",
+    family="action",
 )
 class ActionConditioned(Term):
     """A head reads the change of a token's mean RGB from one time step to the next.
@@ -31,7 +34,6 @@ class ActionConditioned(Term):
     ratio : share of the channels that is appearance.
     """
 
-    forms_differ = True
     min_steps = 2
 
     def __init__(
@@ -41,6 +43,10 @@ class ActionConditioned(Term):
         self.channels, self.ratio = channels, ratio
         width = count_channels(self.dim, channels, self.form, ratio, self.n_levels)
         self.head = mlp_head(width, hidden, 3)
+
+    @classmethod
+    def forms_differ(cls, options: Mapping[str, object]) -> bool:
+        return options["channels"] != "all"  # the two forms halve the channels differently
 
     def loss(self, batch: LatentBatch) -> Tensor:
         errors = []

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 
-from vjepa_lib.errors import ConfigError, ShapeError
+from vjepa_lib import own_files
+from vjepa_lib.errors import ConfigError, ShapeError, unknown
 from vjepa_lib.model.grid import masked_mean
 from vjepa_lib.objectives.batch import LatentBatch
 
 FORMS = ("released", "described")
 CHANNELS = ("all", "appearance", "dynamics")
 TERMS: dict[str, type[Term]] = {}
+# Arguments that every term takes; what else its `__init__` names is an option of a variant's row.
+_COMMON = ("self", "form", "dim", "n_levels")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes inside the objective that go with the size of the model.
+
+    Attributes
+    ----------
+    head_hidden : hidden width of the terms' heads (256 in arXiv 2605.17165).
+    sigreg_directions : random directions of SIGReg (1024 there).
+    """
+
+    head_hidden: int = 256
+    sigreg_directions: int = 1024
 
 
 class Term(nn.Module):
     """One named loss over a `LatentBatch`: subclass it, write `loss`, decorate with `register`.
 
+    All that is known of a term is asked of its class; nothing else in the library knows a term by
+    its name.
+
     Attributes
     ----------
     name, formula (LaTeX), source : what it is, how it is written, where it comes from.
-    forms_differ : whether `released` and `described` train differently.
+    family : the idea it belongs to (`study.FAMILIES`); colours the variants it makes in figures.
     needs_views : names of further views of the clip the trainer must encode for it.
     min_steps : fewest time steps of the grid it makes sense on.
 
@@ -38,15 +60,42 @@ class Term(nn.Module):
     name: str
     formula: str
     source: str
-    forms_differ = False
+    family = "other"
     needs_views: tuple[str, ...] = ()
     min_steps = 1
 
     def __init__(self, form: str = "released", dim: int = 0, n_levels: int | None = None) -> None:
         super().__init__()
         if form not in FORMS:
-            raise ConfigError(f"Unknown form {form!r}: choose one of {', '.join(FORMS)}.")
+            raise unknown("form", form, FORMS)
         self.form, self.dim, self.n_levels = form, dim, n_levels
+
+    # --- what is known of it before it is built -----------------------------------------------
+
+    @classmethod
+    def options(cls) -> dict[str, object]:
+        """Its options and their defaults; `inspect.Parameter.empty` where a row must give one."""
+        return dict(_options(cls))
+
+    @classmethod
+    def sized(cls, sizes: Sizes) -> dict[str, object]:
+        """Options that go with the size of the model, unless a variant's row sets them.
+
+        A head's hidden width is the option `hidden`; a term with other sizes overrides this.
+        """
+        return {"hidden": sizes.head_hidden} if "hidden" in cls.options() else {}
+
+    @classmethod
+    def forms_differ(cls, options: Mapping[str, object]) -> bool:
+        """Whether 'released' and 'described' train differently, given all its options."""
+        return False
+
+    @classmethod
+    def trains(cls, form: str, options: Mapping[str, object]) -> bool:
+        """Whether it moves any weight; a run is the same with and without a term that does not."""
+        return True
+
+    # --- at work ------------------------------------------------------------------------------
 
     def loss(self, batch: LatentBatch) -> Tensor:
         """The term's value, a scalar."""
@@ -57,7 +106,7 @@ class Term(nn.Module):
 
         Raises
         ------
-        ShapeError : channels other than `dim`, or too few time steps.
+        ShapeError : channels other than `dim`, too few time steps, or a loss that is no scalar.
         """
         found = batch.h.shape[-1]
         if self.dim not in (0, found):
@@ -70,7 +119,14 @@ class Term(nn.Module):
                 f"Term {self.name!r} needs at least {self.min_steps} time steps and the grid has "
                 f"{batch.grid.t}: use longer clips."
             )
-        return self.loss(batch)
+        value = self.loss(batch)
+        if not isinstance(value, Tensor) or value.ndim:
+            found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ShapeError(
+                f"Term {self.name!r} must return a tensor without dimensions from `loss` and "
+                f"returned {found}: take a mean."
+            )
+        return value
 
     def after_step(self, gather: Callable[[Tensor], Tensor] = lambda x: x) -> None:
         """Called once when an optimiser step is done; a term with a memory updates it here.
@@ -81,15 +137,73 @@ class Term(nn.Module):
         """
 
 
-def register(name: str, formula: str, source: str) -> Callable[[type[Term]], type[Term]]:
-    """Make a term available to variants under `name`."""
+@cache  # asked for again and again while runs are resolved
+def _options(cls: type[Term]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for owner in cls.__mro__:
+        if "__init__" not in vars(owner):
+            continue
+        parameters = inspect.signature(owner.__init__).parameters.values()
+        named = {p.name: p.default for p in parameters if p.kind not in _STARRED}
+        found = named | found  # a subclass's default stands before its parent's
+        if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+            break
+    return {k: v for k, v in found.items() if k not in _COMMON}
+
+
+_STARRED = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
+
+def register(
+    name: str, formula: str, source: str, family: str | None = None
+) -> Callable[[type[Term]], type[Term]]:
+    """Make a term available to variants under `name`.
+
+    A class defined again, as by a notebook cell that is run twice, takes its own old place.
+
+    Parameters
+    ----------
+    name, formula, source, family : as the attributes of `Term`.
+
+    Raises
+    ------
+    ConfigError : another class has this name, or the class does not take what every term takes.
+    """
 
     def put(cls: type[Term]) -> type[Term]:
+        old = TERMS.get(name)
+        if old and (old.__module__, old.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ConfigError(
+                f"There is a term {name!r} already, {old.__qualname__} in {old.__module__}: "
+                f"register {cls.__qualname__} under another name."
+            )
+        parameters = inspect.signature(cls.__init__).parameters
+        takes_rest = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+        if not takes_rest and not {"form", "dim", "n_levels"} <= set(parameters):
+            raise ConfigError(
+                f"The term {name!r} must take what every term takes: end the arguments of its "
+                f"__init__ with **common and call super().__init__(**common)."
+            )
         cls.name, cls.formula, cls.source = name, formula, source
+        cls.family = family or cls.family
         TERMS[name] = cls
+        own_files.taken_back_by(lambda: TERMS.pop(name, None))
         return cls
 
     return put
+
+
+def get_term(name: str) -> type[Term]:
+    """Look a term up, in the readers' own files too.
+
+    Raises
+    ------
+    ConfigError : unknown name; the message lists the known ones.
+    """
+    own_files.load()
+    if name not in TERMS:
+        raise unknown("objective term", name, sorted(TERMS))
+    return TERMS[name]
 
 
 def make_term(
@@ -107,21 +221,22 @@ def make_term(
 
     Raises
     ------
-    ConfigError : unknown name, form or option.
+    ConfigError : unknown name, form or option, or an option without a default is missing.
     """
-    if name not in TERMS:
+    cls = get_term(name)
+    known = cls.options()
+    wrong = [k for k in options if k not in known]
+    if wrong:
         raise ConfigError(
-            f"Unknown objective term {name!r}: choose one of {', '.join(sorted(TERMS))}."
-        )
-    common = ("self", "form", "dim", "n_levels", "common")
-    known = [k for k in inspect.signature(TERMS[name].__init__).parameters if k not in common]
-    unknown = [k for k in options if k not in known]
-    if unknown:
-        raise ConfigError(
-            f"Term {name!r} has no option {', '.join(unknown)}: its options are "
+            f"Term {name!r} has no option {', '.join(wrong)}: its options are "
             f"{', '.join(known) or 'none'}."
         )
-    return TERMS[name](form=form, dim=dim, n_levels=n_levels, **options)
+    missing = [k for k, v in known.items() if v is inspect.Parameter.empty and k not in options]
+    if missing:
+        raise ConfigError(
+            f"Term {name!r} needs its option {', '.join(missing)}: give it in the variant's row."
+        )
+    return cls(form=form, dim=dim, n_levels=n_levels, **options)
 
 
 # --- channels ----------------------------------------------------------------------------------
@@ -158,7 +273,7 @@ def count_channels(
     ConfigError : `which` is none of `CHANNELS`, or the split leaves it nothing.
     """
     if which not in CHANNELS:
-        raise ConfigError(f"Unknown channels {which!r}: choose one of {', '.join(CHANNELS)}.")
+        raise unknown("channels", which, CHANNELS)
     levels = n_levels if n_levels and form == "described" else 1
     cut = levels * max(1, int(dim // levels * ratio))
     count = {"all": dim, "appearance": cut, "dynamics": dim - cut}[which]

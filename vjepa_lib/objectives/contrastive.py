@@ -7,13 +7,13 @@ channels, the appearance half or the dynamics half (split as the term's form say
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vjepa_lib.errors import ConfigError, ShapeError
+from vjepa_lib.errors import ConfigError, ShapeError, unknown
 from vjepa_lib.objectives.base import (
     Term,
     channels_of,
@@ -24,6 +24,8 @@ from vjepa_lib.objectives.base import (
 )
 from vjepa_lib.objectives.batch import LatentBatch
 from vjepa_lib.objectives.views import moves
+
+INTRA = ("shuffled", "repeated", "none")  # how IIC breaks a clip's time
 
 
 def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
@@ -62,12 +64,14 @@ class _Contrast(Term):
     ratio : share of the channels that is appearance.
     """
 
-    forms_differ = True
-
     def __init__(self, *, channels: str = "all", ratio: float = 0.5, **common) -> None:
         super().__init__(**common)
         self.channels, self.ratio = channels, ratio
         self.width = count_channels(self.dim, channels, self.form, ratio, self.n_levels)
+
+    @classmethod
+    def forms_differ(cls, options: Mapping[str, object]) -> bool:
+        return options["channels"] != "all"  # the two forms halve the channels differently
 
     def pick(self, x: Tensor, batch: LatentBatch) -> Tensor:
         """The channels it acts on, of x [..., D]."""
@@ -78,6 +82,7 @@ class _Contrast(Term):
     "ltc",
     r"\mathrm{mean}_P\,\max(0,\; m - \cos(Z_t, h_t) + \cos(Z_t, h_{t+1}))",
     "arXiv 2605.17165, latent temporal contrast (LTC-JEPA)",
+    family="contrast",
 )
 class LatentTemporalContrast(_Contrast):
     """A token is nearer to its own target than to the next one, by a margin.
@@ -109,6 +114,7 @@ class LatentTemporalContrast(_Contrast):
     "iic",
     r"-\log\frac{e^{v\cdot v^+/\tau}}{e^{v\cdot v^+/\tau} + \sum_{inter} + \sum_{intra}}",
     "IIC, arXiv 2008.02531, section 3",
+    family="contrast",
 )
 class InterIntraContrast(_Contrast):
     """Two views of a clip agree; other clips, and the clip with its time broken, do not.
@@ -140,10 +146,8 @@ class InterIntraContrast(_Contrast):
         **common,
     ) -> None:
         super().__init__(channels=channels, ratio=ratio, **common)
-        if intra not in ("shuffled", "repeated", "none"):
-            raise ConfigError(
-                f"Unknown intra negatives {intra!r}: choose one of shuffled, repeated, none."
-            )
+        if intra not in INTRA:
+            raise unknown("intra negatives", intra, INTRA)
         self.intra, self.temperature = intra, temperature
         self.needs_views = ("residual",) if intra == "none" else ("residual", intra)
         self.head = mlp_head(self.width, self.width, projection)
@@ -182,6 +186,7 @@ class InterIntraContrast(_Contrast):
     "vclr",
     r"\mathcal{L}_{video} + \mathcal{L}_{instance} + \mathcal{L}_{order}",
     "VCLR, arXiv 2108.02722, section 3",
+    family="contrast",
 )
 class VideoContrast(_Contrast):
     """Video-level contrast with global context.

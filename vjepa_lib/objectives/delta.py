@@ -12,6 +12,7 @@ from vjepa_lib.objectives.batch import LatentBatch
     "delta",
     r"\mathrm{mean}_P\,|(Z_{t+1} - Z_t) - (h_{t+1} - h_t)|",
     "arXiv 2605.17165, delta prediction (Delta-JEPA)",
+    family="temporal",
 )
 class Delta(Term):
     """L1 between the temporal differences of context and target tokens."""

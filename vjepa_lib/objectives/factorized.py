@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -24,13 +26,15 @@ class _Factorized(Term):
     ratio : share of the channels that is appearance.
     """
 
-    forms_differ = True
-
     def __init__(self, *, ratio: float = 0.5, **common) -> None:
         super().__init__(**common)
         self.ratio = ratio
         if self.dim:  # a split without a dynamics half is told now, not in the first step
             count_channels(self.dim, "dynamics", self.form, ratio, self.n_levels)
+
+    @classmethod
+    def forms_differ(cls, options: Mapping[str, object]) -> bool:
+        return True  # they halve the channels differently
 
     def halves(self, x: Tensor, batch: LatentBatch) -> tuple[Tensor, Tensor]:
         """Channels [..., D] as appearance and dynamics."""
@@ -41,6 +45,7 @@ class _Factorized(Term):
     "fwm_static",
     r"\mathrm{mean}_P\,|A_{t+1} - A_t|",
     "arXiv 2605.17165, factorized world model (FWM-JEPA), static term",
+    family="fwm",
 )
 class FwmStatic(_Factorized):
     """The appearance half of a token does not change over time.
@@ -61,6 +66,7 @@ class FwmStatic(_Factorized):
     "fwm_orth",
     r"\mathrm{mean}\,\mathrm{cov}(A, Y)^2",
     "arXiv 2605.17165, factorized world model (FWM-JEPA), orthogonality term",
+    family="fwm",
 )
 class FwmOrth(_Factorized):
     """Appearance and dynamics channels are uncorrelated over the tokens of a batch.

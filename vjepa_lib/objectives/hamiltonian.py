@@ -49,6 +49,7 @@ class Energy(nn.Module):
     "hamiltonian",
     r"|q_t + \epsilon\,\partial_p H - h^q_{t+1}| + |p_t - \epsilon\,\partial_q H - h^p_{t+1}|",
     "arXiv 2605.17165, Hamiltonian-JEPA; Greydanus et al., arXiv 1906.01563",
+    family="dynamics",
 )
 class Hamiltonian(Term):
     """One symplectic Euler step from the halves q, p of a token towards the next target.

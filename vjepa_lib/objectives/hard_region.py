@@ -19,6 +19,7 @@ def hard_weights(error: Tensor, temperature: float) -> Tensor:
     r"\mathrm{mean}\, w\,|\hat z - h|,\quad w = K\,\mathrm{softmax}(e/\tau),\;"
     r"e_i = \mathrm{mean}_d |\hat z_i - h_i|",
     "arXiv 2605.17165, hard-region weighting",
+    family="hw",
 )
 class HardRegion(Term):
     """Prediction loss weighted by its own error; added to the JEPA loss, not in its place.

@@ -10,7 +10,12 @@ from vjepa_lib.objectives.base import Term, mean_over_groups, register
 from vjepa_lib.objectives.batch import LatentBatch
 
 
-@register("jepa", r"\mathrm{mean}\,|\hat z - h|", "V-JEPA, arXiv 2404.08471, section 3")
+@register(
+    "jepa",
+    r"\mathrm{mean}\,|\hat z - h|",
+    "V-JEPA, arXiv 2404.08471, section 3",
+    family="baseline",
+)
 class Jepa(Term):
     """L1 between predicted and target tokens at the masked places."""
 
@@ -24,6 +29,7 @@ class Jepa(Term):
     "context",
     r"\mathrm{mean}\,|\hat z_{ctx} - h_{ctx}| / \sqrt{\mathrm{dist}}",
     "V-JEPA 2.1 dense loss; arXiv 2605.17165, section 2",
+    family="baseline",
 )
 class Context(Term):
     """L1 at the context places, less the farther a place is from the nearest target.

@@ -7,7 +7,7 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import ConfigError, unknown
 from vjepa_lib.model.grid import over_time
 from vjepa_lib.objectives.base import Term, register
 from vjepa_lib.objectives.batch import LatentBatch
@@ -19,6 +19,7 @@ KINDS = ("l1", "acceleration", "huber")
     "kinematic",
     r"\mathrm{mean}\,|h_{t+1} - h_t|",
     "arXiv 2605.17165, kinematic regularisation (Kinematic-JEPA)",
+    family="kinematic",
 )
 class Kinematic(Term):
     """Temporal differences of h over the whole grid; teaches only where h has gradient (EMA off).
@@ -37,7 +38,7 @@ class Kinematic(Term):
     ) -> None:
         super().__init__(**common)
         if kind not in KINDS:
-            raise ConfigError(f"Unknown kinematic kind {kind!r}: choose one of {', '.join(KINDS)}.")
+            raise unknown("kinematic kind", kind, KINDS)
         if not 0 < ratio <= 1:
             raise ConfigError(f"The kinematic ratio {ratio} must lie above 0 and at most at 1.")
         self.kind, self.ratio, self.anneal = kind, ratio, anneal

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -31,6 +33,7 @@ def hard_pair_weights(error: Tensor, pairs: Tensor, temperature: float) -> Tenso
     "ld",
     r"\mathrm{mean}_P\,|g(Z_t) - (h_{t+1} - h_t)|",
     "arXiv 2605.17165, latent dynamics (LD-JEPA)",
+    family="ld",
 )
 class LatentDynamics(Term):
     """A head reads the change of the target from one time step to the next.
@@ -46,7 +49,6 @@ class LatentDynamics(Term):
     temperature : tau of that weighting.
     """
 
-    forms_differ = True
     min_steps = 2
 
     def __init__(
@@ -64,10 +66,19 @@ class LatentDynamics(Term):
         self.hard_weighted, self.temperature = hard_weighted, temperature
         width = count_channels(self.dim, channels, self.form, ratio, self.n_levels)
         self.head = mlp_head(width, hidden, self.dim)
+        self.learns = self.trains(self.form, {"hard_weighted": hard_weighted})
+
+    @classmethod
+    def forms_differ(cls, options: Mapping[str, object]) -> bool:
+        # The two forms halve the channels differently, and only one lets the weighted sum teach.
+        return options["channels"] != "all" or bool(options["hard_weighted"])
+
+    @classmethod
+    def trains(cls, form: str, options: Mapping[str, object]) -> bool:
+        return not (options["hard_weighted"] and form == "released")
 
     def loss(self, batch: LatentBatch) -> Tensor:
-        learns = not (self.hard_weighted and self.form == "released")
-        with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns):
             errors = [self._errors(batch, g) for g in batch.groups]
             return mean_over_pairs(errors, batch.following)
 

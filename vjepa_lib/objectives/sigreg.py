@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vjepa_lib.objectives.base import Term, register
+from vjepa_lib.objectives.base import Sizes, Term, register
 from vjepa_lib.objectives.batch import LatentBatch
 
 
@@ -70,6 +70,7 @@ def epps_pulley(samples: Tensor, t_max: float = 3.0, points: int = 17) -> Tensor
     "sigreg",
     r"\mathrm{mean}_u\; \mathrm{EP}(\langle z, u\rangle),\quad u \in S^{D-1}",
     "LeJEPA, arXiv 2511.08544; arXiv 2605.17165, SIGReg",
+    family="dynamics",
 )
 class SIGReg(Term):
     """Sliced normality test on context tokens along random directions, new ones every step.
@@ -85,6 +86,10 @@ class SIGReg(Term):
     def __init__(self, *, directions: int = 1024, chunk: int = 2**17, **common) -> None:
         super().__init__(**common)
         self.directions, self.chunk = directions, chunk
+
+    @classmethod
+    def sized(cls, sizes: Sizes) -> dict[str, object]:
+        return {"directions": sizes.sigreg_directions}
 
     def loss(self, batch: LatentBatch) -> Tensor:
         z = torch.cat([z.flatten(0, 1) for z in batch.z]).float()  # [tokens, D]

@@ -14,6 +14,7 @@ from vjepa_lib.objectives.batch import LatentBatch
     "spectral",
     r"\mathrm{mean}\; w_f\,|\mathcal{F}Z - \mathcal{F}h|,\quad w_f = 0.1 \ldots 1",
     "arXiv 2605.17165, spectral matching (SPECTRAL-JEPA)",
+    family="temporal",
 )
 class Spectral(Term):
     """L1 of temporal spectra at places that are context all the time, high frequencies first."""

@@ -14,6 +14,7 @@ from vjepa_lib.objectives.batch import LatentBatch
     "velgate",
     r"\mathrm{mean}_P\, 1[v \le \mathrm{median}(v)]\,|Z_{t+1} - Z_t|,\quad v = \|h_{t+1} - h_t\|",
     "arXiv 2605.17165, velocity gate (VelGate-JEPA)",
+    family="dynamics",
 )
 class VelocityGate(Term):
     """Change of the context, counted at the slower places of every time step.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from vjepa_lib import study
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.evaluation.probes import ProbeConfig
 from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
+from vjepa_lib.objectives import Sizes
 from vjepa_lib.settings import read_settings
 from vjepa_lib.study.store import RunStore
 from vjepa_lib.training.schedules import Schedule
@@ -61,14 +62,6 @@ class Regimes:
 
     ucf101: Regime = field(default_factory=lambda: Regime(ucf101=1.0, fps=16.0))
     mixed: Regime = field(default_factory=lambda: Regime(0.2, 0.6, 0.2, frame_step=2))
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Sizes inside the objective: hidden width of heads, directions of SIGReg."""
-
-    head_hidden: int = PROFILE.head_hidden
-    sigreg_directions: int = PROFILE.sigreg_directions
 
 
 @dataclass(frozen=True)
@@ -140,12 +133,24 @@ class Settings:
     predictor: PredictorConfig = PROFILE.predictor
     schedule: Schedule = PROFILE.schedule
     augmentation: Augmentation = PROFILE.augmentation
-    terms: Terms = field(default_factory=Terms)
+    terms: Sizes = PROFILE.sizes
     probes: Heads = field(default_factory=Heads)
 
     def __post_init__(self) -> None:
         if self.workers < 0 or self.checkpoint_every < 1:
             raise ConfigError("workers must be at least 0 and checkpoint_every at least 1.")
+
+    @property
+    def profile(self) -> study.Profile:
+        """The profile `paper` in a lab's own sizes."""
+        return replace(
+            PROFILE,
+            encoder=self.model,
+            predictor=self.predictor,
+            schedule=self.schedule,
+            augmentation=self.augmentation,
+            sizes=self.terms,
+        )
 
     @property
     def store(self) -> RunStore:

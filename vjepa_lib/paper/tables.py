@@ -39,7 +39,7 @@ def published_rows() -> pd.DataFrame:
     """Published accuracies under our names, with the epochs of their probes."""
     table = load_results().table.copy()
     name = table["variant"].str.replace(r"_seed\d+$", "", regex=True)
-    ucf = (table["regime"] == "ucf101") & ("ucf_" + name).isin(list(study.VARIANTS))
+    ucf = (table["regime"] == "ucf101") & ("ucf_" + name).isin(study.STUDIED)
     table["variant"] = name.where(~ucf, "ucf_" + name)
     probes = {theirs: ours for ours, theirs in _PUBLISHED_PROBES.items()}
     table["probe"] = table["probe"].replace(probes)
@@ -59,7 +59,7 @@ def plan(settings: Settings) -> list[Planned]:
     rows = []
     for variant, regime, seed in wanted:
         for form in settings.forms:
-            found = study.resolve(variant, form, "mini", seed, regime)
+            found = study.recipe(variant, form, regime)
             rows.append(Planned(variant, found.form, found.regime, seed))  # one form: 'released'
     return list(dict.fromkeys(rows))
 
@@ -151,8 +151,9 @@ def table(settings: Settings) -> pd.DataFrame:
     # One run can stand for several rows of the paper's table; what is not planned comes as it is.
     named, unplanned = [], np.ones(len(stored), bool)
     for row in plan(settings):
-        like = study.canonical(study.resolve(row.variant, row.form, "mini", row.seed, row.regime))
-        here = (stored[keys] == [getattr(like, k) for k in keys]).all(axis=1).to_numpy()
+        like = study.recipe(row.variant, row.form, row.regime).canonical
+        own = [like.variant, like.form, like.regime, row.seed]
+        here = (stored[keys] == own).all(axis=1).to_numpy()
         named.append(stored[here].assign(**{k: getattr(row, k) for k in keys}))
         unplanned &= ~here
     out = pd.concat([*named, stored[unplanned]], ignore_index=True)

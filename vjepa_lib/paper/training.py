@@ -69,26 +69,13 @@ def training_run(
     ConfigError : unknown variant, form or regime, or a set of the regime without a manifest.
     DataError : a manifest cannot be read.
     """
-    like = study.canonical(study.resolve(variant, form, "mini", seed, regime))
+    like = study.recipe(variant, form, regime).canonical
     if like.kind not in ("pretrain", "random_init"):
         raise ConfigError(f"{variant} is a reference of the embedded data: choose a variant.")
     if not hasattr(settings.regimes, like.regime):
         raise ConfigError(f"The protocol has no regime {like.regime!r}: choose ucf101 or mixed.")
-    # The terms and masks are those of every profile; only sizes differ.
-    sizes = {"hidden": settings.terms.head_hidden, "directions": settings.terms.sigreg_directions}
-    terms = tuple(
-        replace(t, options=tuple((k, sizes.get(k, v)) for k, v in t.options))
-        for t in like.train.terms
-    )
     untrained = like.kind == "random_init"
-    setup = replace(
-        like.train,
-        encoder=settings.model,
-        predictor=settings.predictor,
-        terms=terms,
-        schedule=replace(settings.schedule, steps=0) if untrained else settings.schedule,
-        augmentation=settings.augmentation,
-    )
+    setup = like.setup(settings.profile, seed)
     mix = getattr(settings.regimes, like.regime)
     clip = ClipSpec(
         settings.model.frames,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
-from vjepa_lib.study.variants import VARIANTS
+from vjepa_lib.study.variants import STUDIED, VARIANTS, family_of, find_variant
 
 COLUMN, PAGE = 3.4, 7.0  # inches: one column and the full width of a two-column page
 
@@ -30,21 +29,6 @@ FAMILIES: dict[str, str] = {
     "combination": "#F2692E",
     "untrained": "#AAAAAA",
     "other": "#777777",
-}
-FAMILY_LABELS = {
-    "baseline": "V-JEPA baseline",
-    "fwm": "factorized world model",
-    "ld": "latent dynamics",
-    "hw": "hard-region weighting",
-    "masking": "masking",
-    "temporal": "delta, spectral",
-    "contrast": "contrastive",
-    "action": "action-conditioned",
-    "kinematic": "kinematic (EMA off)",
-    "dynamics": "physics, SIGReg",
-    "combination": "combination",
-    "untrained": "untrained",
-    "other": "other",
 }
 MARKERS = "osD^vP<>XpH*"
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -84,17 +68,27 @@ _DESCRIBED = " (described)"  # ends the name of a variant trained in its describ
 def family(variant: str) -> str:
     """The idea a variant belongs to: its `family` in the study, else by name, else 'other'."""
     variant = variant.removesuffix(_DESCRIBED)
-    if variant in VARIANTS:
-        return VARIANTS[variant].family
+    row = find_variant(variant)
+    if row is not None:
+        return family_of(row)
     if variant in _SPECIAL:
         return _SPECIAL[variant]
     return "combination" if "+" in variant else "other"
 
 
-@cache
+def term_colour(term: str) -> str:
+    """Hex colour of a term: that of its family."""
+    from vjepa_lib.objectives import TERMS  # loads torch; the look of a variant must not
+
+    return FAMILIES[TERMS[term].family if term in TERMS else "other"]
+
+
 def _members(name: str) -> tuple[str, ...]:
-    special = [v for v, f in _SPECIAL.items() if f == name and v not in VARIANTS]
-    return (*(v for v, row in VARIANTS.items() if row.family == name), *special)
+    """The names of a family, the study's first: a reader's row must not move their looks."""
+    studied = (v for v in STUDIED if VARIANTS[v].family == name)
+    special = (v for v, f in _SPECIAL.items() if f == name and v not in STUDIED)
+    own = (v for v, row in list(VARIANTS.items())[len(STUDIED) :] if family_of(row) == name)
+    return (*studied, *special, *own)
 
 
 def _position(variant: str) -> int:
@@ -141,7 +135,7 @@ def label(name: str) -> str:
     if all(w in _WORDS for w in words):
         return "-".join(_WORDS[w] for w in words)
     text = " ".join(_WORDS.get(w, w) for w in words)
-    return text[:1].upper() + text[1:] if name in VARIANTS else text
+    return text[:1].upper() + text[1:] if find_variant(name) else text
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from vjepa_lib.study.variants import (
     FORMS,
     HALVES,
     REFERENCES,
+    STUDIED,
     VARIANTS,
     combined,
 )
@@ -25,10 +26,10 @@ def _forms(*names: str) -> tuple[tuple[str, str], ...]:
     return tuple((v, f) for v in names for f in (FORMS if differs(v) else FORMS[:1]))
 
 
-_KINEMATIC = tuple(n for n, v in VARIANTS.items() if v.family == "kinematic")
+_KINEMATIC = tuple(n for n in STUDIED if VARIANTS[n].family == "kinematic")
 # All that has a published row.
 _OURS = ("fwm_hw", "hw1", "no_ema", "iic", "vclr")
-_PUBLISHED = tuple(n for n in VARIANTS if n not in _OURS and "+" not in n)
+_PUBLISHED = tuple(n for n in STUDIED if n not in _OURS and "+" not in n)
 _COMBINATION = tuple(
     (v if c == "none" else combined(v, c), f) for v, f in FACTORIZED for c in ("none", *CONTRASTS)
 )

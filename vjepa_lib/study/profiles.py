@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vjepa_lib.datasets.synthetic import DataSpec
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import unknown
 from vjepa_lib.evaluation.probes import ProbeConfig
 from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
+from vjepa_lib.objectives import Sizes
 from vjepa_lib.training.pretrain import Schedule
 from vjepa_lib.video.augment import Augmentation
-
-HEAD_HIDDEN = 256
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Profile:
     Attributes
     ----------
     data : amount of embedded data; None where the user's own data is meant (`paper`).
-    head_hidden : hidden width of the terms' heads (256 in the paper).
+    sizes : of the terms' heads.
     supervised_steps : steps of the supervised references of the data notebook.
     """
 
@@ -33,8 +32,7 @@ class Profile:
     probes: ProbeConfig
     seeds: tuple[int, ...]
     augmentation: Augmentation | None = None
-    head_hidden: int = HEAD_HIDDEN
-    sigreg_directions: int = 1024
+    sizes: Sizes = field(default_factory=Sizes)
     supervised_steps: int = 200
 
 
@@ -79,8 +77,7 @@ PROFILES: dict[str, Profile] = {
             DataSpec(pretrain=24, train=48, val=24, test=48),
             ProbeConfig(epochs=1, low_shot=(0.1, 0.5), leakage=LEAKAGE),
             seeds=(0, 1),
-            head_hidden=16,
-            sigreg_directions=16,
+            sizes=Sizes(head_hidden=16, sigreg_directions=16),
             supervised_steps=4,
         ),
         Profile(
@@ -99,8 +96,7 @@ PROFILES: dict[str, Profile] = {
             DataSpec(pretrain=2000, train=300, val=100, test=400),
             ProbeConfig(low_shot=LOW_SHOT, leakage=LEAKAGE),
             seeds=(0, 1),
-            head_hidden=48,
-            sigreg_directions=64,
+            sizes=Sizes(head_hidden=48, sigreg_directions=64),
         ),
         Profile(
             "small",
@@ -118,8 +114,7 @@ PROFILES: dict[str, Profile] = {
             DataSpec(pretrain=4000, train=600, val=200, test=1000),
             ProbeConfig(low_shot=LOW_SHOT, leakage=LEAKAGE),
             seeds=(0, 1, 2, 3, 4),
-            head_hidden=64,
-            sigreg_directions=64,
+            sizes=Sizes(head_hidden=64, sigreg_directions=64),
             supervised_steps=400,
         ),
         Profile(
@@ -152,5 +147,5 @@ def get_profile(name: str) -> Profile:
     ConfigError : unknown name; the message lists the known ones.
     """
     if name not in PROFILES:
-        raise ConfigError(f"Unknown profile {name!r}: choose one of {', '.join(PROFILES)}.")
+        raise unknown("profile", name, PROFILES)
     return PROFILES[name]

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vjepa_lib.errors import ConfigError
+from vjepa_lib import own_files
+from vjepa_lib.errors import ConfigError, unknown
 
 FORMS = ("released", "described")
+# The ideas that variants belong to, as legends name them; `show.look` gives each its colour.
+FAMILIES = {
+    "baseline": "V-JEPA baseline",
+    "fwm": "factorized world model",
+    "ld": "latent dynamics",
+    "hw": "hard-region weighting",
+    "masking": "masking",
+    "temporal": "delta, spectral",
+    "contrast": "contrastive",
+    "action": "action-conditioned",
+    "kinematic": "kinematic (EMA off)",
+    "dynamics": "physics, SIGReg",
+    "combination": "combination",
+    "untrained": "untrained",
+    "other": "other",
+}
 
 
 @dataclass(frozen=True)
@@ -19,7 +36,9 @@ class Variant:
     terms : (term, weight, options) added to the JEPA and context losses.
     masking : kind of mask.
     ema : whether the target encoder follows.
-    family : the idea it belongs to; decides its colour in figures.
+    family : the idea it belongs to, a key of `FAMILIES`; decides its colour in figures. Left out,
+        it is that of its first term (`family_of`); the rows below give it, so that naming and
+        colouring them does not load the terms, and torch with them.
     """
 
     name: str
@@ -27,7 +46,7 @@ class Variant:
     terms: tuple[tuple[str, float, dict], ...] = ()
     masking: str = "multiblock"
     ema: bool = True
-    family: str = "baseline"
+    family: str | None = None
 
 
 _FWM = (("fwm_static", 0.05, {}), ("fwm_orth", 0.01, {}))
@@ -42,7 +61,7 @@ def _kinematic(name: str, weight: float = 0.1, **options) -> Variant:
 VARIANTS: dict[str, Variant] = {
     v.name: v
     for v in (
-        Variant("baseline", "mixed"),
+        Variant("baseline", "mixed", family="baseline"),
         Variant("hw", "mixed", (("hw", 0.3, {}),), family="hw"),
         Variant("ld", "mixed", (("ld", 1.0, {}),), family="ld"),
         Variant("fwm", "mixed", _FWM, family="fwm"),
@@ -71,7 +90,7 @@ VARIANTS: dict[str, Variant] = {
         Variant("ac", "mixed", (("ac", 1.0, {}),), family="action"),
         Variant("ac_hw", "mixed", (("ac", 1.0, {}), ("hw", 0.3, {})), family="action"),
         Variant("fac", "mixed", (*_FWM, ("ac", 1.0, _Y)), family="action"),
-        Variant("ucf_baseline", "ucf101"),
+        Variant("ucf_baseline", "ucf101", family="baseline"),
         _kinematic("kinematic", 1.0),
         _kinematic("kinematic_0_1"),
         _kinematic("kinematic_accel", kind="acceleration"),
@@ -145,13 +164,69 @@ FACTORIAL: dict[tuple[int, int, int], str] = {
 VARIANTS["hw1"] = Variant("hw1", "mixed", (("hw", 1.0, {}),), family="hw")
 
 
+# The rows of the study itself; a reader's own come after them.
+STUDIED = tuple(VARIANTS)
+
+
+def add_variant(row: Variant, replace: bool = False) -> Variant:
+    """Put a row of the reader's own into the table.
+
+    Parameters
+    ----------
+    replace : take the place of another row of this name, unless it is one of the study's.
+
+    Raises
+    ------
+    ConfigError : the name is taken by another row, or cannot be a name, or the family is unknown.
+    """
+    old = VARIANTS.get(row.name)
+    if not row.name or row.name in REFERENCES or any(c in row.name for c in ", \t\n/"):
+        raise ConfigError(
+            f"{row.name!r} cannot be the name of a variant: choose one without spaces, commas and "
+            f"slashes that is none of {', '.join(REFERENCES)}."
+        )
+    if old is not None and old != row and (row.name in STUDIED or not replace):
+        way_out = "" if row.name in STUDIED else ", or put this row in its place with replace=True"
+        raise ConfigError(f"There is a variant {row.name!r} already: choose another name{way_out}.")
+    if row.family is not None and row.family not in FAMILIES:
+        raise unknown("family", row.family, FAMILIES)
+    VARIANTS[row.name] = row
+    if old is None:
+        own_files.taken_back_by(lambda: VARIANTS.pop(row.name, None))
+    return row
+
+
+def find_variant(name: str) -> Variant | None:
+    """The row of a name, in the readers' own files too; None if there is none."""
+    own_files.load()
+    return VARIANTS.get(name)
+
+
 def get_variant(name: str) -> Variant:
-    """Look a variant up.
+    """Look a variant up, in the readers' own files too.
 
     Raises
     ------
     ConfigError : unknown name; the message lists the known ones.
     """
-    if name not in VARIANTS:
-        raise ConfigError(f"Unknown variant {name!r}: choose one of {', '.join(VARIANTS)}.")
+    if find_variant(name) is None:
+        raise unknown("variant", name, VARIANTS)
     return VARIANTS[name]
+
+
+def family_of(variant: Variant) -> str:
+    """The family of a row: its own, else that of its first term, else the baseline's.
+
+    Raises
+    ------
+    ConfigError : the term is unknown, or its family is none of `FAMILIES`.
+    """
+    family = variant.family
+    if family is None and variant.terms:
+        from vjepa_lib.objectives import get_term  # loads torch: only where a row leaves it open
+
+        family = get_term(variant.terms[0][0]).family
+    family = family or "baseline"
+    if family not in FAMILIES:
+        raise unknown("family", family, FAMILIES)
+    return family
