@@ -140,8 +140,8 @@ print(*findings.forms_apart(cells), sep="\n")
 # %% [markdown]
 # ## Differences to the baseline, seed by seed
 #
-# Orange is a gain, violet a loss. Look first at the bold numbers: with few seeds, the others say
-# little.
+# Gains and losses have a colour each; the bar says which. Look first at the bold numbers: with few
+# seeds, the others say little.
 
 # %%
 # The untrained encoder is no objective; it is in the table above.

@@ -99,8 +99,8 @@ nb.out.figure(
 nb.out.table(sizes, "sizes", "Tokens of context and of prediction in one draw")
 
 # %% [markdown]
-# Context and prediction together need not cover the grid: context is cut to the shortest of a
-# batch, and a future-predictive mask leaves out of the context what it does not hide.
+# The table counts what the picture shows: how much each kind leaves to be seen, and how much it
+# asks to be predicted from that.
 
 # %% [markdown]
 # ## Training

@@ -1,5 +1,7 @@
 """The report page links every artefact to its notebook, runs and commit."""
 
+import json
+
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -33,6 +35,14 @@ def test_entries(folder):
     table = report.entries(folder)
     assert table.name.tolist() == ["07_curve", "07_empty", "07_numbers"]
     assert table.set_index("name").runs["07_curve"] == ["ab12", "cd34"]
+
+
+def test_artefacts_of_an_older_version_are_shown_too(folder, tmp_path):
+    path = folder / "07_numbers.json"
+    old = json.loads(path.read_text())
+    del old["code"]
+    path.write_text(json.dumps(old))
+    assert "1 figures and 2 tables" in report.build(folder, tmp_path / "runs").read_text()
 
 
 def test_no_figures_yet(tmp_path):

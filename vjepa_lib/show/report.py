@@ -45,7 +45,9 @@ def entries(folder: Path) -> pd.DataFrame:
     found = read_index(folder)
     if not found:
         raise DataError(f"There are no figures in {folder} yet: run 'make reproduce' first.")
-    return pd.DataFrame(found).sort_values(["notebook", "name"], ignore_index=True)
+    # Artefacts made before code was recorded have no word of it.
+    made = pd.DataFrame([{"code": {}} | entry for entry in found])
+    return made.sort_values(["notebook", "name"], ignore_index=True)
 
 
 def overview(made: pd.DataFrame) -> pd.DataFrame:
