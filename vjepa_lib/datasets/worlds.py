@@ -24,7 +24,7 @@ from vjepa_lib.datasets.shifts import (
     places,
     world,
 )
-from vjepa_lib.video.decode import write_video
+from vjepa_lib.video.encode import write_video
 
 __all__ = [
     "SEVERITIES",
