@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +97,7 @@ def evaluate(
     return pd.DataFrame(out)
 
 
-def supervised(
+def supervised_model(
     encoder_cfg: EncoderConfig,
     clips: ClipSet,
     steps: int,
@@ -106,21 +106,25 @@ def supervised(
     single_frame: bool = False,
     seed: int = 0,
     device: str | torch.device = "cpu",
-) -> np.ndarray:
-    """Train the same encoder end to end with labels; bool [n_test].
+) -> Callable[[ClipSet, np.ndarray], np.ndarray]:
+    """Train the same encoder end to end with labels.
 
     The schedule is fixed in advance, so nothing is chosen and `val` trains along.
 
     Parameters
     ----------
     encoder_cfg : of the encoder; a linear layer reads its mean token.
-    clips : with splits train, val and test.
+    clips : with splits train and val.
     steps, batch, lr : AdamW with one cycle of the learning rate, weight decay 0.05.
     single_frame : show the middle frame of every clip all the time, in training and in test: what
         a model without time can do.
     seed : of weights and batches.
+
+    Returns
+    -------
+    Function of clips (these, or others of the same classes) and row numbers [n] that gives class
+    numbers [n].
     """
-    rows = split_rows(clips)
 
     def make() -> nn.ModuleList:
         return nn.ModuleList(
@@ -133,22 +137,41 @@ def supervised(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=max(steps, 1))
     generator = torch.Generator().manual_seed(seed)
 
-    def logits(index: Tensor) -> Tensor:
-        clip = clips.batch(index, device)
+    def logits(shown: ClipSet, index: Tensor) -> Tensor:
+        clip = shown.batch(index, device)
         if single_frame:
             clip = clip[:, :, clip.shape[2] // 2, None].expand_as(clip)
         return head(encoder(clip, levels=False).mean(1))
 
     labels = clips.labels.to(device)
-    train = torch.from_numpy(np.concatenate([rows["train"], rows["val"]]))
+    split = clips.manifest["split"].to_numpy()
+    train = torch.from_numpy(
+        np.concatenate([np.flatnonzero(split == "train"), np.flatnonzero(split == "val")])
+    )
     for _ in range(steps):
         index = train[torch.randint(len(train), (batch,), generator=generator)]
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(logits(index), labels[index]).backward()
+        F.cross_entropy(logits(clips, index), labels[index]).backward()
         optimizer.step()
         schedule.step()
     model.eval()
-    with torch.inference_mode():
-        parts = torch.from_numpy(rows["test"]).split(64)
-        predicted = torch.cat([logits(p).argmax(1).cpu() for p in parts])
-    return (predicted == clips.labels.cpu()[torch.from_numpy(rows["test"])]).numpy()
+
+    @torch.inference_mode()
+    def predict(shown: ClipSet, rows: np.ndarray) -> np.ndarray:
+        parts = torch.from_numpy(rows).split(64)
+        return torch.cat([logits(shown, p).argmax(1).cpu() for p in parts]).numpy()
+
+    return predict
+
+
+def supervised(encoder_cfg: EncoderConfig, clips: ClipSet, steps: int, **options) -> np.ndarray:
+    """Which test clips a model trained with labels gets right; bool [n_test].
+
+    Parameters
+    ----------
+    encoder_cfg, clips, steps, options : as `supervised_model`; the clips have a split test too.
+    """
+    rows = split_rows(clips)
+    predict = supervised_model(encoder_cfg, clips, steps, **options)
+    labels = clips.labels.cpu().numpy()[rows["test"]]
+    return predict(clips, rows["test"]) == labels

@@ -1,0 +1,97 @@
+"""Runs of the transfer study: trained, read in every world, stored with what was right."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vjepa_lib import study
+from vjepa_lib.datasets import worlds
+from vjepa_lib.errors import ConfigError
+from vjepa_lib.study import transfer_runs
+from vjepa_lib.study.fingerprint import code_of
+from vjepa_lib.study.store import RunStore, config_hash, ensure
+from vjepa_lib.study.transfer_runs import pack, train_transfer, transfer_run, unpack
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    found = RunStore(tmp_path_factory.mktemp("runs"))
+    runs = [transfer_run(v, profile="smoke") for v in ("ld", "random_init", "supervised")]
+    ensure(found, runs, train_transfer, progress=False)
+    return found
+
+
+def test_bits_survive_as_text():
+    for n in (1, 7, 8, 150):
+        right = np.random.default_rng(n).random(n) < 0.5
+        assert np.array_equal(unpack(pack(right), n), right)
+
+
+def test_a_run_is_read_in_every_world(store):
+    run = store.load(transfer_run("ld", profile="smoke"))
+    read = run.metrics
+    zero_shot = read[(read.reading == "linear") & (read.fitted == "source")]
+    rendered = zero_shot[zero_shot.task.isin(worlds.TASKS)]
+    assert len(rendered) == len(worlds.TASKS) * len(worlds.places())
+    assert {"digits_digit", "digits_direction", "digits_order"} <= set(zero_shot.task)
+    again = read[(read.fitted == "target") & (read.reading == "linear")]
+    assert set(again.severity) == {4} and set(again["shift"]) == set(worlds.SHIFTS)
+    for row in rendered.itertuples():
+        right = unpack(row.right, row.n_test)
+        assert 100 * right.mean() == pytest.approx(row.top1)
+    assert (run.path / study.ENCODER_FILE).exists()
+    assert len(run.curves)
+
+
+def test_references_are_read_where_encoders_are(store):
+    read = store.load(transfer_run("supervised", profile="smoke")).metrics
+    assert set(read.reading) == {"supervised"}
+    assert len(read) == len(worlds.TASKS) * len(worlds.places()) + 3
+    first = store.load(transfer_run("random_init", profile="smoke")).metrics
+    assert set(first.reading) >= {"linear", "neighbours", "attentive", "few_1"}
+
+
+def test_the_schedule_settles_and_can_be_changed():
+    run = transfer_run("vclr", profile="small", seed=3)
+    s = run.train.schedule
+    assert s.learning_rate(s.steps - 1) < s.lr / 100
+    assert s.ema_momentum(s.steps - 1) == 1.0
+    longer = transfer_run("vclr", profile="small", seed=3, steps=7)
+    assert longer.train.schedule.steps == 7 and config_hash(longer) != config_hash(run)
+
+
+def test_forms_that_train_the_same_share_a_run():
+    assert transfer_run("vclr", "released") == transfer_run("vclr", "described")
+    assert transfer_run("fwm_hw_ld", "released") == transfer_run("fwm_hw", "released")
+    assert transfer_run("fwm_hw_ld", "described") != transfer_run("fwm_hw_ld", "released")
+
+
+def test_the_code_of_a_run_is_that_of_its_terms_and_readings():
+    code = code_of(transfer_run("ld", profile="smoke"))
+    assert "terms/ld" in code and "terms/hw" not in code
+    assert code["readings"] != code_of(study.resolve("ld", profile="smoke"))["readings"]
+
+
+def test_mistakes_are_told():
+    with pytest.raises(ConfigError, match="rendered, digits"):
+        transfer_run("ld", pretrained_on="films")
+    with pytest.raises(ConfigError, match="smoke, mini, small"):
+        transfer_run("ld", profile="paper")
+
+
+def test_the_other_direction_draws_digits(monkeypatch):
+    seen = {}
+
+    class Stop(Exception):
+        pass
+
+    def no_training(setup, data, *args, **kwargs):
+        seen["data"] = data
+        raise Stop
+
+    monkeypatch.setattr(transfer_runs, "pretrain", no_training)
+    with pytest.raises(Stop):
+        train_transfer(transfer_run("ld", profile="smoke", pretrained_on="digits"), None)
+    spec = transfer_runs.SIZES["smoke"].heldout
+    assert [len(s) for s in seen["data"].sets] == [spec.pretrain]
+    assert isinstance(seen["data"].sets[0].manifest, pd.DataFrame)

@@ -1,0 +1,286 @@
+"""Runs of the transfer study: an encoder trained in one world, read in worlds shifted away from it.
+
+A run is one variant with one seed, as in `configs`, but its schedule settles (docs/design_log.md)
+and its results are the readings of `evaluation.transfer` on the tasks of `datasets.worlds` and of
+the held-out world, with the correctness of every test clip beside them. docs/analysis_plan.md says
+which runs there are and what is asked of them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.torch import save_file
+
+from vjepa_lib.datasets import heldout, worlds
+from vjepa_lib.datasets.heldout import HeldoutSpec
+from vjepa_lib.datasets.synthetic import DataSpec
+from vjepa_lib.datasets.worlds import WorldSpec
+from vjepa_lib.errors import ConfigError
+from vjepa_lib.evaluation.evaluate import supervised_model
+from vjepa_lib.evaluation.probes import ProbeConfig
+from vjepa_lib.evaluation.transfer import SOURCE, Task, TransferConfig, read_transfer
+from vjepa_lib.model.vit import Encoder
+from vjepa_lib.study import configs
+from vjepa_lib.study.fingerprint import embedded_code, training_code
+from vjepa_lib.study.results import ENCODER_FILE, clip_sets, data_root, training_clips
+from vjepa_lib.training.pretrain import ClipMixture, Trainer, TrainSetup, pretrain
+from vjepa_lib.video.clips import ClipSet, load_clips
+
+PRETRAINED_ON = ("rendered", "digits")
+
+
+@dataclass(frozen=True)
+class TransferSizes:
+    """What a profile's transfer study takes.
+
+    Attributes
+    ----------
+    worlds, heldout : amounts of clips.
+    readings : how encoders are read.
+    steps : of the training; None for the profile's own.
+    """
+
+    worlds: WorldSpec = field(default_factory=WorldSpec)
+    heldout: HeldoutSpec = field(default_factory=HeldoutSpec)
+    readings: TransferConfig = field(default_factory=TransferConfig)
+    steps: int | None = None
+
+
+_TINY_READINGS = TransferConfig(
+    strengths=(1e-2, 1.0, 1e2),
+    neighbours=5,
+    shots=(1,),
+    subsets=2,
+    attentive=ProbeConfig(epochs=1),
+)
+SIZES = {
+    "smoke": TransferSizes(
+        WorldSpec(28, 14, 14, 14, 14, 7),
+        HeldoutSpec(pretrain=16, train=20, val=20, test=20),
+        _TINY_READINGS,
+    ),
+    "mini": TransferSizes(),
+    "small": TransferSizes(),
+}
+
+
+@dataclass(frozen=True)
+class TransferRun:
+    """Everything a run is made from; its hash is its address.
+
+    Attributes
+    ----------
+    variant, form, regime, profile, seed : names, for reading.
+    train : the resolved training.
+    data : the rendered pretraining sets.
+    worlds, heldout, readings : where and how the encoder is read.
+    pretrained_on : 'rendered', or 'digits' for the other direction.
+    kind : 'pretrain', 'random_init', 'supervised' or 'single_frame'.
+    """
+
+    variant: str
+    form: str
+    regime: str
+    profile: str
+    seed: int
+    train: TrainSetup
+    data: DataSpec
+    worlds: WorldSpec
+    heldout: HeldoutSpec
+    readings: TransferConfig
+    pretrained_on: str = "rendered"
+    kind: str = "pretrain"
+
+    def code(self) -> dict[str, list]:
+        """Functions and classes its results depend on, by part (`fingerprint.code_of`)."""
+        seen = [worlds.tasks, heldout.ensure, transfer_tasks]
+        if self.kind in ("supervised", "single_frame"):
+            train: dict[str, list] = {"model": [Encoder]}
+            readings: list = [_supervised]
+        else:
+            # The initial weights do not depend on the objective.
+            names = (t.name for t in self.train.terms if self.kind == "pretrain")
+            train = training_code(names)
+            train["step"].append(_mixture)
+            readings = [read_transfer]
+        return {"data": [*embedded_code(), *seen], **train, "readings": readings}
+
+
+def transfer_run(
+    variant: str,
+    form: str = "described",
+    profile: str = "small",
+    seed: int = 0,
+    pretrained_on: str = "rendered",
+    **schedule: object,
+) -> TransferRun:
+    """The transfer run of a variant.
+
+    Parameters
+    ----------
+    variant, form, profile, seed : as in `study.resolve`; forms that train the same share a run.
+    pretrained_on : one of `PRETRAINED_ON`.
+    schedule : changes of the schedule, for instance `steps=2400`.
+
+    Raises
+    ------
+    ConfigError : unknown variant, form, profile or world.
+    """
+    if pretrained_on not in PRETRAINED_ON:
+        raise ConfigError(
+            f"Unknown world {pretrained_on!r} to pretrain on: choose one of "
+            f"{', '.join(PRETRAINED_ON)}."
+        )
+    if profile not in SIZES:
+        raise ConfigError(
+            f"Profile {profile!r} has no transfer study: choose one of {', '.join(SIZES)}."
+        )
+    run = configs.canonical(configs.resolve(variant, form, profile, seed))
+    sizes = SIZES[profile]
+    train = run.train
+    if run.kind == "pretrain":
+        # The rate falls to nothing and the target comes to rest, so that the last encoder is read
+        # where it has settled, not wherever a constant rate had just thrown it.
+        settled = {"lr_end": train.schedule.lr / 200, "momentum_end": 1.0}
+        steps = {} if sizes.steps is None else {"steps": sizes.steps}
+        train = replace(train, schedule=replace(train.schedule, **settled | steps | schedule))
+    return TransferRun(
+        run.variant,
+        run.form,
+        run.regime,
+        profile,
+        seed,
+        train,
+        run.data,
+        sizes.worlds,
+        sizes.heldout,
+        sizes.readings,
+        pretrained_on,
+        run.kind,
+    )
+
+
+# --- clips --------------------------------------------------------------------------------------
+
+
+def _clips(manifest: Path, frames: int, size: int, jobs: int | None) -> ClipSet:
+    return load_clips(manifest, frames, size, data_root() / "decoded", workers=jobs, progress=False)
+
+
+@lru_cache(maxsize=2)
+def transfer_tasks(
+    spec: WorldSpec, unseen: HeldoutSpec, jobs: int | None = None, progress: bool = True
+) -> dict[str, Task]:
+    """Every task, rendered and decoded once: those of the rendered worlds, and the digits'.
+
+    A task of the held-out world is its own source and has no targets: it is asked with readers
+    trained there.
+    """
+    found = worlds.tasks(spec, data_root(), jobs, progress)
+    tasks = {}
+    for name, manifests in found.items():
+        clips = {p: _clips(m, spec.frames, spec.size, jobs) for p, m in manifests.items()}
+        source = clips.pop(SOURCE)
+        tasks[name] = Task(name, source, clips)
+    for name, manifest in heldout.ensure(unseen, data_root(), jobs, progress).items():
+        if name != heldout.PRETRAINING:
+            tasks[name] = Task(name, _clips(manifest, unseen.frames, unseen.size, jobs))
+    return tasks
+
+
+def _mixture(run: TransferRun) -> ClipMixture:
+    """Where a run draws its clips from."""
+    if run.pretrained_on == "rendered":
+        return training_clips(run, clip_sets(run.data, 1, False))
+    manifest = heldout.ensure(run.heldout, data_root(), 1, False)[heldout.PRETRAINING]
+    clips = _clips(manifest, run.heldout.frames, run.heldout.size, 1)
+    return ClipMixture({heldout.PRETRAINING: clips}, {heldout.PRETRAINING: 1.0})
+
+
+# --- training and reading -----------------------------------------------------------------------
+
+
+def train_transfer(
+    run: TransferRun, partial: Path | None, device: str = "cpu", progress: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Pretrain one run and read it everywhere: (readings, curves), as the run store wants them.
+
+    Returns
+    -------
+    readings : columns of `read_transfer`; `right` is text (`pack`), empty where there is none.
+    curves : of `pretrain`.
+    """
+    tasks = transfer_tasks(run.worlds, run.heldout, 1, False)
+    if run.kind in ("supervised", "single_frame"):
+        return packed(_supervised(run, tasks, device)), pd.DataFrame({"step": []})
+    if run.kind == "random_init":
+        encoder, curves = Trainer(run.train, device).evaluated, pd.DataFrame({"step": []})
+    else:
+        checkpoint = partial / "checkpoint.pt" if partial else None
+        done = pretrain(run.train, _mixture(run), device, checkpoint, progress=progress)
+        encoder, curves = done.encoder, done.curves
+    read = [read_transfer(encoder, task, run.readings, run.seed) for task in tasks.values()]
+    if partial:
+        partial.mkdir(parents=True, exist_ok=True)
+        save_file(encoder.state_dict(), partial / ENCODER_FILE)
+    return packed(pd.concat(read, ignore_index=True)), curves
+
+
+def _supervised(run: TransferRun, tasks: Mapping[str, Task], device: str) -> pd.DataFrame:
+    """Models trained with the labels of each source, read there and on every target."""
+    rows = []
+    for task in tasks.values():
+        predict = supervised_model(
+            run.train.encoder,
+            task.source,
+            run.train.schedule.steps,
+            single_frame=run.kind == "single_frame",
+            seed=run.seed,
+            device=device,
+        )
+        n_train = int((task.source.manifest["split"] != "test").sum())
+        for (shift, severity), clips in {SOURCE: task.source, **task.targets}.items():
+            test = np.flatnonzero(clips.manifest["split"].to_numpy() == "test")
+            right = predict(clips, test) == clips.labels.cpu().numpy()[test]
+            rows.append(
+                {
+                    "task": task.name,
+                    "shift": shift,
+                    "severity": severity,
+                    "fitted": "source",
+                    "reading": run.kind,
+                    "top1": 100 * float(right.mean()),
+                    "spread": 0.0,
+                    "n_test": len(test),
+                    "n_train": n_train,
+                    "strength": np.nan,
+                    "at_edge": False,
+                    "right": right,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+# --- correctness as text ------------------------------------------------------------------------
+
+
+def pack(right: np.ndarray) -> str:
+    """Bools [n] as text, eight to a byte; `unpack` needs n."""
+    return base64.b64encode(np.packbits(np.asarray(right, bool))).decode()
+
+
+def unpack(text: str, n: int) -> np.ndarray:
+    """The bools [n] that `pack` wrote."""
+    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=n).astype(bool)
+
+
+def packed(readings: pd.DataFrame) -> pd.DataFrame:
+    """Readings with `right` as text."""
+    return readings.assign(right=["" if r is None else pack(r) for r in readings.right])
