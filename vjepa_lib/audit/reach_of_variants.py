@@ -15,7 +15,7 @@ from vjepa_lib.video.clips import ClipSet
 
 def variants_without_ema() -> list[str]:
     """Names of the variants whose target encoder does not follow."""
-    return [v for v, row in study.VARIANTS.items() if not row.ema]
+    return [v for v in study.STUDIED if not study.VARIANTS[v].ema]
 
 
 def variants_to_audit() -> list[str]:
@@ -28,7 +28,7 @@ def variants_to_audit() -> list[str]:
         for half in ("", *study.HALVES)
     }
     one = study.combined("fwm_hw_ld", "vclr")
-    return [v for v in study.VARIANTS if v not in crossed] + [one]
+    return [v for v in study.STUDIED if v not in crossed] + [one]
 
 
 def audit_variants(
