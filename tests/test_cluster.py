@@ -13,7 +13,8 @@ from small_lab import ROOT, TRAIN, run, same_run, stored
 
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
 from vjepa_lib.study import cluster
-from vjepa_lib.study.store import RunStore, config_hash, ensure
+from vjepa_lib.study.ensure import ensure
+from vjepa_lib.study.store import RunStore, config_hash
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from vjepa_lib.errors import RunStoreError
 from vjepa_lib.objectives import TERMS, latent_dynamics
 from vjepa_lib.objectives.base import Term
 from vjepa_lib.study import definitions, results
+from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import changed, code_of, parts, training_code
-from vjepa_lib.study.store import RunStore, ensure
+from vjepa_lib.study.store import RunStore
 
 QUIET = '''\
 """A reader's own terms."""

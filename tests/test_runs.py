@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
-from vjepa_lib.study.store import FILES, RunStore, config_hash, ensure
+from vjepa_lib.study.ensure import ensure
+from vjepa_lib.study.store import FILES, RunStore, config_hash
 
 
 @dataclass(frozen=True)

@@ -150,3 +150,101 @@ def test_restarts_over_machines_that_would_hang_are_refused(settings):
         assert done.returncode != 0
         assert "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in front of torchrun" in done.stderr_text
     assert not (config.parent / "refused").exists()
+
+
+# --- warned before a kill ---------------------------------------------------------------------
+
+
+def warned(process, file):
+    """Send SIGTERM once a checkpoint is there; what the command says and its exit status."""
+    until = time.monotonic() + PATIENCE
+    while not file.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    return end(process)
+
+
+def test_a_warned_run_keeps_its_last_step_and_goes_on_from_it(settings, uninterrupted):
+    """SIGTERM, with which a cluster warns: a checkpoint of that very step, one sentence, 143."""
+    config = settings("warned", steps=12, checkpoint_every=5)
+    s = load_settings(config)
+    file = s.store.partial(training_run(s, "ucf_baseline", seed=3)) / "checkpoint.pt"
+    code = SLOW_STEPS.format(seconds=0.2) + "sys.exit(main(sys.argv[1:]))"
+    done = warned(begin("-c", code, *TRAIN[2:], config), file)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr_text
+    assert "stopped: the same command goes on" in done.stderr_text
+    assert "Traceback" not in done.stderr_text
+    assert torch.load(file, weights_only=True)["trainer"]["step"] in range(6, 12)
+    assert run(*TRAIN, config).returncode == 0
+    same_run(stored(config), uninterrupted)
+
+
+SLOW_STEPS = """\
+import sys, time
+from vjepa_lib.paper.__main__ import main
+from vjepa_lib.training.pretrain import Trainer
+train_step = Trainer.train_step
+
+def slow(self, clips):
+    time.sleep({seconds})
+    return train_step(self, clips)
+
+Trainer.train_step = slow
+"""
+
+
+def test_processes_of_torchrun_stop_together(settings, tmp_path):
+    """Each gets the warning at another moment; they agree on the step after which they stop."""
+    config = settings("warned_together", steps=12, checkpoint_every=1)
+    s = load_settings(config)
+    file = s.store.partial(training_run(s, "ucf_baseline", seed=3)) / "checkpoint.pt"
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW_STEPS.format(seconds=0.3) + "sys.exit(main(sys.argv[1:]))")
+    process = begin(*TORCHRUN, "--nproc-per-node=2", script, *TRAIN[2:], config)
+    done = warned(process, file)
+    assert done.returncode != 0
+    assert done.stderr_text.count("stopped: the same command goes on") == 1, done.stderr_text
+    assert 0 < torch.load(file, weights_only=True)["trainer"]["step"] < 12
+
+
+STEPS_OF_TOYS = """\
+import os, sys, time
+from pathlib import Path
+import pandas as pd
+from vjepa_lib.study.ensure import ensure
+from vjepa_lib.study.store import RunStore
+from vjepa_lib.training.resume import interrupts_between_steps, stop_by, status_of
+
+def train(config, partial, device):
+    partial.mkdir(parents=True, exist_ok=True)
+    with interrupts_between_steps() as asked:
+        for step in range(600):
+            time.sleep(0.1)
+            (partial / "began").touch()
+            if number := asked():
+                (partial / "checkpoint.pt").write_text(str(step))
+                raise stop_by(number)
+
+try:
+    store = RunStore(sys.argv[1])
+    ensure(store, [{"seed": s} for s in range(6)], train, jobs=2, progress=False)
+except KeyboardInterrupt as stop:
+    print("in one sentence", file=sys.stderr)
+    sys.exit(status_of(stop))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_training_processes_of_a_warned_command_keep_checkpoints(tmp_path, number):
+    """Only the command itself is warned; what it has started stops too, and starts nothing more."""
+    process = begin("-c", STEPS_OF_TOYS, tmp_path)
+    until = time.monotonic() + PATIENCE
+    while len(list(tmp_path.glob(".partial/*/began"))) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(number)
+    done = end(process)
+    assert done.returncode == 128 + number, done.stderr_text
+    assert done.stderr_text == "in one sentence\n"
+    kept = [p.parent for p in tmp_path.glob(".partial/*/checkpoint.pt")]
+    assert sorted(kept) == sorted(tmp_path.glob(".partial/*")) and len(kept) == 2
+    assert not list(tmp_path.glob(".stop*"))

@@ -129,6 +129,7 @@ FLOORS = (
     "errors",
     "own_files",
     "provenance",
+    "folders",
     "settings",
     "model",
     "video",

@@ -82,7 +82,7 @@ def reproduce(
     from tqdm.auto import tqdm
 
     from vjepa_lib import study
-    from vjepa_lib.show.notebook import figures_root
+    from vjepa_lib.folders import figures_root
 
     study.get_profile(profile)
     chosen = choose(only)
@@ -178,20 +178,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--train-only", action="store_true", help="train, but run no notebook")
     parser.add_argument("--verify", action="store_true", help="retrain a few runs and compare")
     args = parser.parse_args(argv)
+    from vjepa_lib.training.resume import status_of, termination_raises
+
     try:
         seeds = tuple(int(s) for s in args.seeds.split(",")) if args.seeds else None
-        if args.verify:
-            verify(args.profile, args.device, seeds)
-        else:
-            reproduce(
-                args.profile,
-                args.jobs,
-                args.device,
-                args.only,
-                seeds,
-                args.train_only,
-                args.cluster,
-            )
+        with termination_raises():
+            if args.verify:
+                verify(args.profile, args.device, seeds)
+            else:
+                reproduce(
+                    args.profile,
+                    args.jobs,
+                    args.device,
+                    args.only,
+                    seeds,
+                    args.train_only,
+                    args.cluster,
+                )
     except ValueError as error:
         if not isinstance(error, CompanionError) and "invalid literal" not in str(error):
             raise
@@ -200,13 +203,13 @@ def main(argv: list[str] | None = None) -> int:
     except CompanionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(
             "\ninterrupted: finished runs are kept, unfinished ones go on from their checkpoints; "
             "the same command resumes.",
             file=sys.stderr,
         )
-        return 130
+        return status_of(stop)
     return 0
 
 

@@ -14,8 +14,9 @@ from vjepa_lib.paper.config import Settings, load_settings
 from vjepa_lib.paper.probing import evaluate_official, probe
 from vjepa_lib.paper.tables import planned_runs, status, write_table
 from vjepa_lib.paper.training import TrainingRun, train, train_one, training_run
-from vjepa_lib.study.store import ensure
+from vjepa_lib.study.ensure import ensure
 from vjepa_lib.training.distributed import ElsewhereError, start
+from vjepa_lib.training.resume import status_of, termination_raises
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,23 +93,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     args = _parser().parse_args(argv)
     try:
-        settings = load_settings(args.config)
-        if args.command == "train":
-            _train_command(settings, args)
-        elif args.command == "probe":
-            _probe_command(settings, args)
-        elif args.command == "status":
-            print(status(settings).to_string(index=False))
-        else:
-            print(*write_table(settings, args.out), sep="\n")
+        with termination_raises():
+            settings = load_settings(args.config)
+            if args.command == "train":
+                _train_command(settings, args)
+            elif args.command == "probe":
+                _probe_command(settings, args)
+            elif args.command == "status":
+                print(status(settings).to_string(index=False))
+            else:
+                print(*write_table(settings, args.out), sep="\n")
     except ElsewhereError:
         return 2
     except CompanionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nstopped: the same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        if int(os.environ.get("RANK", 0)) == 0:
+            print("\nstopped: the same command goes on from the last checkpoint.", file=sys.stderr)
+        return status_of(stop)
     return 0
 
 

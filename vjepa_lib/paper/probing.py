@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
-from safetensors.torch import save_file
 
 from vjepa_lib import study
 from vjepa_lib.errors import ConfigError
@@ -23,9 +22,11 @@ from vjepa_lib.model.vit import Encoder, EncoderConfig
 from vjepa_lib.paper.config import PROTOCOLS, Heads, Protocol, Settings, load_settings
 from vjepa_lib.paper.rows import last_change, rows_of
 from vjepa_lib.paper.training import TrainingRun, load_encoder
+from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import training_code
-from vjepa_lib.study.store import config_hash, ensure
+from vjepa_lib.study.store import config_hash
 from vjepa_lib.training.distributed import check_device
+from vjepa_lib.training.resume import save_weights
 from vjepa_lib.training.sources import StreamedClips
 from vjepa_lib.video.clip_reader import ClipSpec
 from vjepa_lib.video.manifests import Manifest
@@ -161,9 +162,7 @@ def _read(
                 "extension": run.protocol.extension,
             }
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(right, folder / "right.safetensors")  # per clip, for paired tests
-    (folder / "right.safetensors").chmod(0o644)
+    save_weights(folder / "right.safetensors", right)  # per clip, for paired tests
     return pd.DataFrame(out), pd.DataFrame({"step": []})
 
 

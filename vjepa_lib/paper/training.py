@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock, Timeout
-from safetensors.torch import save_file
 
 from vjepa_lib import study
 from vjepa_lib.errors import ConfigError, RunStoreError
@@ -21,6 +20,7 @@ from vjepa_lib.study.fingerprint import training_code
 from vjepa_lib.study.store import RunStore, config_hash
 from vjepa_lib.training.distributed import World, check_device, start
 from vjepa_lib.training.pretrain import Pretrained, StreamedMixture, Trainer, TrainSetup, pretrain
+from vjepa_lib.training.resume import save_weights
 from vjepa_lib.video.clip_reader import ClipSpec
 
 LOCK_PATIENCE = 60.0  # seconds; a killed process's lock is free at once, its workers' may take some
@@ -195,10 +195,7 @@ def _agree_on(file: Path, world: World, patience: int = 30) -> None:
 
 def _kept(done: Pretrained, folder: Path, processes: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Leave the encoder where the store takes it from; (metrics, curves)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {k: v.contiguous() for k, v in done.encoder.state_dict().items()}
-    save_file(state, folder / study.ENCODER_FILE)
-    (folder / study.ENCODER_FILE).chmod(0o644)  # safetensors writes for the owner alone
+    save_weights(folder / study.ENCODER_FILE, done.encoder.state_dict())
     last = done.curves.iloc[[-1]] if len(done.curves) else pd.DataFrame({"step": [-1]})
     return last.assign(processes=processes), done.curves
 

@@ -15,7 +15,7 @@ import torch
 from vjepa_lib import study
 from vjepa_lib.analysis.ablation import named
 from vjepa_lib.errors import ConfigError
-from vjepa_lib.provenance import ROOT
+from vjepa_lib.folders import figures_root
 from vjepa_lib.show.gallery import Gallery
 from vjepa_lib.study import recorded
 from vjepa_lib.study.store import config_hash
@@ -100,11 +100,6 @@ class Notebook:
     def hashes(self, configs: Sequence[study.RunConfig]) -> list[str]:
         """Addresses of runs, for the provenance of a figure."""
         return [config_hash(study.canonical(c)) for c in configs]
-
-
-def figures_root() -> Path:
-    """Folder of figures: VJEPA_FIGURES, or `figures` beside the package."""
-    return Path(os.environ.get("VJEPA_FIGURES", ROOT / "figures"))
 
 
 def parse_seeds(given: str | int | Iterable[int] | None) -> tuple[int, ...] | None:

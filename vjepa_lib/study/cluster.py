@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vjepa_lib.errors import ConfigError
+from vjepa_lib.folders import VARIABLES, folder
 
 RETRIES = 3  # times a task is started again after its process or machine was lost
 
@@ -67,8 +68,7 @@ def on_ray(
             f"A run asks for {gpus:g} GPUs and no machine of the Ray cluster has more than {most:g}: "
             "ask for fewer, or train on the CPU."
         )
-    folders = ("VJEPA_RUNS", "VJEPA_DATA", "VJEPA_FIGURES")
-    variables = {k: os.path.abspath(os.environ[k]) for k in folders if k in os.environ}
+    variables = {k: os.path.abspath(folder(k)) for k in VARIABLES if k in os.environ}
     remote = ray.remote(_with_environment).options(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)
     waiting = {remote.remote(variables, task, item): n for n, item in enumerate(items)}
     while waiting:

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
-from safetensors.torch import save_file
 
 from vjepa_lib.datasets.synthetic import BENCHMARKS, PRETRAINING, REGIMES, DataSpec
 from vjepa_lib.datasets.synthetic import ensure as render_data
 from vjepa_lib.evaluation.evaluate import evaluate, supervised
 from vjepa_lib.evaluation.probes import split_rows
+from vjepa_lib.folders import data_root, runs_root
 from vjepa_lib.model.vit import Encoder
-from vjepa_lib.provenance import ROOT
 from vjepa_lib.study.configs import RunConfig, canonical
-from vjepa_lib.study.store import RunStore, ensure
+from vjepa_lib.study.ensure import ensure
+from vjepa_lib.study.store import RunStore
 from vjepa_lib.training.pretrain import ClipMixture, Trainer, pretrain
+from vjepa_lib.training.resume import save_weights
 from vjepa_lib.video.clips import ClipSet, load_clips
 
 ENCODER_FILE = "encoder.safetensors"
-
-
-def runs_root() -> Path:
-    """Folder of runs: VJEPA_RUNS, or `runs` beside the package."""
-    return Path(os.environ.get("VJEPA_RUNS", ROOT / "runs"))
-
-
-def data_root() -> Path:
-    """Folder of rendered and decoded data: VJEPA_DATA, or `data` beside the package."""
-    return Path(os.environ.get("VJEPA_DATA", ROOT / "data"))
 
 
 @lru_cache(maxsize=2)
@@ -64,8 +54,7 @@ def train_run(
     encoder, curves = _pretrain(config, sets, partial, device, progress)
     metrics = evaluate(encoder, {n: sets[n] for n in BENCHMARKS}, config.probes, config.seed)
     if partial:
-        partial.mkdir(parents=True, exist_ok=True)
-        save_file(encoder.state_dict(), partial / ENCODER_FILE)
+        save_weights(partial / ENCODER_FILE, encoder.state_dict())
     return metrics, curves
 
 

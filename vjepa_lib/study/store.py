@@ -15,11 +15,8 @@ import json
 import os
 import shutil
 import sys
-import time
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vjepa_lib.errors import CompanionError, ConfigError, RunStoreError
+from vjepa_lib.errors import RunStoreError
 from vjepa_lib.provenance import provenance
 from vjepa_lib.study.fingerprint import Code, changed, code_key, code_of
 from vjepa_lib.study.integrity import MANIFEST, check_file, damage, write_manifest
@@ -327,109 +324,3 @@ class RunStore:
                 )
             )
         return pd.concat(parts, ignore_index=True)
-
-
-def _one(
-    item: tuple[Any, Code], store: RunStore, train: Callable, device: str, threads: int
-) -> str | None:
-    """Train and store one run; a sentence if it failed, so that the others go on.
-
-    Its code comes with it: a term from a notebook cell has no source in another process.
-    """
-    import torch
-
-    config, code = item
-    torch.set_num_threads(threads)
-    try:
-        # Two processes asked for the same run: the second waits and finds it done.
-        (store.root / ".locks").mkdir(parents=True, exist_ok=True)
-        with FileLock(store.root / ".locks" / config_hash(config)):
-            if store.has(config, code):
-                return None
-            start = time.perf_counter()
-            metrics, curves = train(config, store.partial(config, code), device)
-            store.save(config, metrics, curves, time.perf_counter() - start, code)
-    except CompanionError as error:
-        return f"{config_hash(config)}: {error}"
-    except OSError as error:
-        return f"{config_hash(config)}: {error.strerror or error} ({store.root})"
-    return None
-
-
-def ensure(
-    store: RunStore,
-    configs: Sequence[Any],
-    train: Callable[[Any, Path, str], tuple[pd.DataFrame, pd.DataFrame]],
-    jobs: int = 1,
-    device: str = "cpu",
-    cluster: str | None = None,
-    progress: bool = True,
-    gpus: float = 1.0,
-) -> None:
-    """Train what is missing; every run is stored the moment it is done.
-
-    Parameters
-    ----------
-    configs : configurations wanted; finished ones cost nothing.
-    train : (config, folder for checkpoints, device) -> (metrics, curves).
-    jobs : processes on this machine, one thread each; a cluster runs as many as it has room for.
-    cluster : None for this machine, 'ray' for one task a run on a Ray cluster, whose machines must
-        see the store under the same path. A task that is lost with its machine is started again
-        and goes on from its checkpoint.
-    gpus : GPUs of a run on a cluster, where `device` is 'cuda'; a fraction lets runs share one.
-
-    Raises
-    ------
-    RunStoreError : the store cannot be written, or some runs failed (the others are stored).
-    ConfigError : unknown cluster, or ray is not installed.
-    """
-    from tqdm.auto import tqdm
-
-    todo = store.missing(configs)
-    if not todo:
-        return
-    store.check_writable()
-    store.tidy()
-    store.say_what_is_made_anew(todo)
-    work = [(c, code_of(c)) for c in todo]
-    if cluster not in (None, "ray"):
-        raise ConfigError(f"Unknown cluster {cluster!r}: choose 'ray' or none.")
-    failures = []
-
-    def follow(done: Iterable[str | None]) -> None:
-        for failure in tqdm(done, total=len(todo), desc="training runs", disable=not progress):
-            if failure:
-                failures.append(failure)
-
-    if cluster:
-        from vjepa_lib.study.cluster import on_ray
-
-        # A worker's working directory is not this one's.
-        shared = RunStore(store.root.absolute())
-        task = partial(_one, store=shared, train=train, device=device, threads=1)
-        share = gpus if device.startswith("cuda") else 0.0
-        follow(on_ray(task, work, share, [config_hash(c) for c in todo]))
-    else:
-        _on_this_machine(store, work, train, jobs, device, follow)
-    if failures:
-        raise RunStoreError(
-            f"{len(failures)} of {len(todo)} runs failed, the others are stored: "
-            + " | ".join(failures)
-        )
-
-
-def _on_this_machine(
-    store: RunStore, work: list, train: Callable, jobs: int, device: str, follow: Callable
-) -> None:
-    """Train runs in this process, or in several."""
-    from joblib import Parallel, delayed, parallel_config
-
-    backend = "loky" if jobs > 1 else "sequential"
-    # Idle workers of an earlier pool end in their own time; that is not worth a warning.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
-    with parallel_config(backend, n_jobs=jobs):
-        follow(
-            Parallel(return_as="generator_unordered")(
-                delayed(_one)(item, store, train, device, 1) for item in work
-            )
-        )

@@ -76,6 +76,14 @@ class World:
         if self.size > 1:
             dist.barrier()
 
+    def largest(self, number: int) -> int:
+        """The largest of the processes' numbers; so all of them stop when one was asked to."""
+        if self.size == 1:
+            return number
+        found = torch.tensor(number, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+        return int(found)
+
     def once(self, act: Callable[[], T]) -> T:
         """What `act` returns on the first process, for all of them; the others do not call it.
 

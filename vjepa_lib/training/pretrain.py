@@ -21,6 +21,7 @@ from vjepa_lib.training.resume import (
     random_state,
     save_state,
     set_random_state,
+    stop_by,
 )
 from vjepa_lib.training.schedules import Schedule
 from vjepa_lib.training.sources import (
@@ -119,7 +120,7 @@ def pretrain(
     ------
     RunStoreError : the checkpoint cannot be written, is damaged or belongs to another setup.
     ConfigError : the loss is no longer finite.
-    KeyboardInterrupt : after the step was finished and a checkpoint written.
+    KeyboardInterrupt, Terminated : after the step was finished and a checkpoint written.
     """
     world, device = start(device)
     trainer = Trainer(setup, device, world)
@@ -173,8 +174,8 @@ def pretrain(
                     if world.rank == 0 and (step % s.probe_every == 0 or last):
                         row |= trainer.collapse(watched)
                     rows.append(row)
-                if interrupted():
-                    raise KeyboardInterrupt
+                if number := world.largest(interrupted()):
+                    raise stop_by(number)
                 if checkpoint and (step + 1) % checkpoint_every == 0 and not last:
                     save()
         except KeyboardInterrupt:
