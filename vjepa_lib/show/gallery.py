@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,18 +25,32 @@ RECORDED = "data_manifests/recorded"
 
 def _write(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, delete=False, encoding="utf-8", newline="\n"
-        ) as file:
-            file.write(text)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        part.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(part, path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise DataError(
             f"{path} cannot be written ({error.strerror}): choose another OUT folder or free space."
         ) from None
+
+
+def _draw(fig: Figure, path: Path, **how) -> None:
+    """Write a picture whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        fig.savefig(part, format=path.suffix[1:], **how)
+        os.replace(part, path)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written ({error.strerror or error}): choose another OUT folder or "
+            f"free space."
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_index(out: str | Path) -> list[dict]:
@@ -189,8 +203,8 @@ class Gallery:
         path = self._path(name)
         with style():  # some settings are read only when drawing
             svg, png = (path.with_name(path.name + s) for s in (".svg", ".png"))
-            fig.savefig(svg, metadata={"Date": None, "Creator": None})
-            fig.savefig(png, dpi=DPI, metadata={"Software": None})
+            _draw(fig, svg, metadata={"Date": None, "Creator": None})
+            _draw(fig, png, dpi=DPI, metadata={"Software": None})
         _write(
             path.with_name(path.name + ".csv"),
             _flat(data).to_csv(index=False, float_format="%.8g", lineterminator="\n"),

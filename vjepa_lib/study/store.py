@@ -101,7 +101,10 @@ class RunStore:
 
     def _outdated(self, config: Any, code: Code | None = None) -> str:
         """How a whole run's code differs from that of today, in words; empty if it does not."""
-        then = json.loads((self.path(config) / "provenance.json").read_text())["code"]
+        facts = json.loads((self.path(config) / "provenance.json").read_text())
+        if facts["hash"] != config_hash(config):  # a folder that was copied to another's name
+            return f"is damaged (it is the run {facts['hash']})"
+        then = facts["code"]
         what = changed(then, code_of(config) if code is None else code)
         return f"was made with another version of {what}" if what else ""
 
