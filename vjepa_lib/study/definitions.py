@@ -36,6 +36,7 @@ _WITHOUT_EFFECT = (
     "errors.py",
     "provenance.py",
     "folders.py",
+    "own_files.py",
     "training/resume.py",
     "study/configs.py",
     "study/profiles.py",

@@ -67,10 +67,12 @@ def training_code(terms: Iterable[str]) -> dict[str, list]:
     ----------
     terms : names of the objective's terms; one that nobody has registered counts as absent.
     """
+    from vjepa_lib import own_files
     from vjepa_lib.model import masking, vit
     from vjepa_lib.objectives import TERMS, Term
     from vjepa_lib.training.pretrain import Trainer, pretrain
 
+    own_files.load()
     roots: dict[str, list] = {
         "model": [vit.Encoder, vit.Predictor],
         "masks": [masking.sample_masks, masking.motion_map],
