@@ -26,24 +26,34 @@
 # A study is a table of variants; a variant is a sum of named terms; a run is one variant with one
 # seed; everything shown is computed from runs or from published facts.
 #
-# | notebook | its question |
-# | --- | --- |
-# | [01](01_published_results.ipynb) | What do the published numbers say, with intervals and against both baselines? |
-# | [02](02_claims_audit.ipynb) | Do the report's twelve claims hold? |
-# | [03](03_data_clips_and_masks.ipynb) | What does the encoder see, and does each benchmark measure the encoder? |
-# | [04](04_baseline_and_collapse.ipynb) | Does the baseline learn, and what does collapse look like? |
-# | [05](05_hard_region_weighting.ipynb) | Does it help to weight the prediction loss towards the tokens predicted worst? |
-# | [06](06_latent_dynamics.ipynb) | What does predicting the change of the target latent bring, and does it train as released? |
-# | [07](07_factorized_world_model.ipynb) | What do FWM, HW and LD do, alone and together, as released and as described? |
-# | [08](08_motion_and_future_masking.ipynb) | Does it help to hide what moves, or to hide the future? |
-# | [09](09_action_conditioned.ipynb) | What does predicting a token's change of colour bring? |
-# | [10](10_delta_spectral_temporal_contrast.ipynb) | Does it help to match the target's change or its temporal spectrum, or to tell a token from its successor? |
-# | [11](11_physics_and_the_frozen_target.ipynb) | What do kinematic, velocity-gated, Hamiltonian and SIGReg objectives do once the trained encoder is evaluated? |
-# | [12](12_contrastive_learning.ipynb) | What do three contrasts bring beside the JEPA loss: LTC, IIC, VCLR? |
-# | [13](13_the_combination.ipynb) | **The research question**: does combining factorized dynamics with contrast bring more than the better part? |
-# | [14](14_cross_domain_transfer.ipynb) | What is left under domain shift, with how few labels, and how is the same measured on HACS and Kinetics-400? |
-# | [15](15_what_the_gradients_reach.ipynb) | What does each term really train? |
-# | [99](99_report.ipynb) | Where does every figure and table come from? |
+# - [01](01_published_results.ipynb): What do the published numbers say, with intervals and against
+#   both baselines?
+# - [02](02_claims_audit.ipynb): Do the report's twelve claims hold?
+# - [03](03_data_clips_and_masks.ipynb): What does the encoder see, and does each benchmark measure
+#   the encoder?
+# - [04](04_baseline_and_collapse.ipynb): Does the baseline learn, and what does collapse look
+#   like?
+# - [05](05_hard_region_weighting.ipynb): Does it help to weight the prediction loss towards the
+#   tokens predicted worst?
+# - [06](06_latent_dynamics.ipynb): What does predicting the change of the target latent bring, and
+#   does it train as released?
+# - [07](07_factorized_world_model.ipynb): What do FWM, HW and LD do, alone and together, as
+#   released and as described?
+# - [08](08_motion_and_future_masking.ipynb): Does it help to hide what moves, or to hide the
+#   future?
+# - [09](09_action_conditioned.ipynb): What does predicting a token's change of colour bring?
+# - [10](10_delta_spectral_temporal_contrast.ipynb): Does it help to match the target's change or
+#   its temporal spectrum, or to tell a token from its successor?
+# - [11](11_physics_and_the_frozen_target.ipynb): What do kinematic, velocity-gated, Hamiltonian
+#   and SIGReg objectives do once the trained encoder is evaluated?
+# - [12](12_contrastive_learning.ipynb): What do three contrasts bring beside the JEPA loss: LTC,
+#   IIC, VCLR?
+# - [13](13_the_combination.ipynb): **The research question**: does combining factorized dynamics
+#   with contrast bring more than the better part?
+# - [14](14_cross_domain_transfer.ipynb): What is left under domain shift, with how few labels, and
+#   how is the same measured on HACS and Kinetics-400?
+# - [15](15_what_the_gradients_reach.ipynb): What does each term really train?
+# - [99](99_report.ipynb): Where does every figure and table come from?
 #
 # *Released* is what the source's published code trains, *described* what its text says. Where the
 # two differ, both are run.
@@ -55,10 +65,7 @@ JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
-import pandas as pd
-
-from vjepa_lib import study
-from vjepa_lib.objectives import TERMS
+from vjepa_lib.analysis import overview
 from vjepa_lib.show import notebook
 
 nb = notebook.open_notebook("00_map_of_the_study", PROFILE, SEEDS, JOBS, DEVICE, published=True)
@@ -69,37 +76,27 @@ nb = notebook.open_notebook("00_map_of_the_study", PROFILE, SEEDS, JOBS, DEVICE,
 # Every term is one class in `vjepa_lib/objectives`; `help(TERMS["ld"])` shows its text.
 
 # %%
-terms = pd.DataFrame([(n, f"${t.formula}$", t.source) for n, t in TERMS.items()], columns=["term", "formula", "source"])
-nb.out.table(terms, "terms", "The objective's terms")
+nb.out.table(overview.terms(), "terms", "The objective's terms")
 
 # %% [markdown]
 # ## The variants
+#
+# Every variant also has the JEPA loss and, from the middle of the training on, the context loss.
 
 # %%
-rows = []
-for v in study.VARIANTS.values():
-    extra = " + ".join(f"{w:g} {n}" + (f" {o}" if o else "") for n, w, o in v.terms)
-    rows.append((v.name, v.regime, extra or "-", v.masking, "on" if v.ema else "off", "both" if study.differs(v.name) else "one"))
-variants = pd.DataFrame(rows, columns=["variant", "regime", "terms beside JEPA and context", "masking", "EMA", "forms"])
-nb.out.table(variants, "variants", "The variants; 'both': released and described forms train different things")
+caption = "The variants; 'both': released and described forms train different things"
+nb.out.table(overview.variants(), "variants", caption)
 
 # %% [markdown]
 # ## The profiles
+#
+# The same study in four sizes; `PROFILE` chooses one, and everything else stays as it is.
 
 # %%
-profiles = pd.DataFrame(
-    [
-        (p.name, p.encoder.width, p.encoder.depth, "x".join(map(str, p.encoder.grid.shape)), p.schedule.steps, p.schedule.batch, len(p.seeds), "embedded" if p.data else "the user's")
-        for p in study.PROFILES.values()
-    ],
-    columns=["profile", "width", "depth", "tokens", "steps", "batch", "seeds", "data"],
-)
-nb.out.table(profiles, "profiles", "The profiles")
+nb.out.table(overview.profiles(), "profiles", "The profiles")
 
 # %% [markdown]
 # ## What we found
 
 # %%
-two = [v for v in study.VARIANTS if study.differs(v)]
-print(f"{len(TERMS)} terms, {len(study.VARIANTS)} variants; {len(two)} variants train something else as released than as described:")
-print(", ".join(two))
+print(*overview.size_of_study(), sep="\n")

@@ -18,17 +18,16 @@
 # %% [markdown]
 # # 01 · Published results
 #
-# **Question.** Which of the differences that arXiv 2605.17165 released are there, whichever baseline
-# one subtracts, and which are within noise?
+# **Question.** Which of the differences that arXiv 2605.17165 released are there, whichever
+# baseline one subtracts, and which are within noise?
 #
 # The paper adds auxiliary objectives to V-JEPA 2.1, pretrains each variant once on a fixed budget,
 # freezes the encoder and trains probes on it. It released 88 accuracies. All of them are shown here
 # with the uncertainty their clip counts imply. Nothing is trained.
 #
-# | regime | pretraining data | baseline rows |
-# | --- | --- | --- |
-# | `mixed` | UCF-101, SSv2 and ImageNet-100 (0.2 : 0.6 : 0.2) | seed 42, which the paper compares with; seed 239, the seed of all variants, without Diving-48 |
-# | `ucf101` | UCF-101 | seed 239 |
+# - `mixed`: pretrained on UCF-101, SSv2 and ImageNet-100 (0.2 : 0.6 : 0.2). Two baselines: seed
+#   42, which the paper compares with, and seed 239, the seed of all variants, without Diving-48.
+# - `ucf101`: pretrained on UCF-101. One baseline, of seed 239.
 
 # %% tags=["parameters"]
 PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
@@ -38,24 +37,18 @@ DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 OUT: str = None  # folder of figures; None: VJEPA_FIGURES, else figures
 
 # %%
-import pandas as pd
-
-from vjepa_lib.analysis import statistics
-from vjepa_lib.audit import published
-from vjepa_lib.show import notebook, plots
+from vjepa_lib.analysis.selection import written
+from vjepa_lib.audit import published, readings
+from vjepa_lib.show import look, notebook, plots
 from vjepa_lib.show.look import label
 
-SOURCES = [published.SOURCE]
-NAMES = {"baseline": "Baseline (seed 239)", "baseline_seed42": "Baseline (seed 42)"}
-nb = notebook.open_notebook("01_published_results", PROFILE, SEEDS, JOBS, DEVICE, OUT, published=True)
+nb = notebook.open_notebook(
+    "01_published_results", PROFILE, SEEDS, JOBS, DEVICE, out=OUT, published=True
+)
 gallery = nb.out
+SOURCES = [published.SOURCE]  # stands under every figure and table
+say = look.published  # writes a variant; the two baselines with their seeds
 results = published.load_results()
-benchmarks = ["imagenet100", "ssv2", "diving48"]
-
-
-def say(variant: str) -> str:
-    return NAMES.get(variant, label(variant))
-
 
 # %% [markdown]
 # ## What was released
@@ -63,10 +56,8 @@ def say(variant: str) -> str:
 
 # %%
 for regime in results.regimes:
-    wide = results.wide(regime)
-    shown = wide.set_axis([say(v) for v in wide.index]).rename_axis("variant")
     gallery.table(
-        shown.rename(columns=label),
+        results.wide(regime).rename(index=say, columns=label).rename_axis("variant"),
         f"top1_{regime}",
         f"Published top-1 (%), regime {regime}, main probe of each benchmark.",
         sources=SOURCES,
@@ -78,29 +69,26 @@ for regime in results.regimes:
 # Diving-48 are missing. Every accuracy is one that a whole number of correct clips can give.
 
 # %%
-odd = results.oddities()
-odd = odd[(odd["regime"] == "mixed") | (odd["what"] != "not published")]
+odd = readings.footnotes(results)
 gallery.table(odd, "footnotes", "Rows of the released table to read with care.", sources=SOURCES)
 
 # %% [markdown]
 # ## With intervals
 # An accuracy is a proportion of $n$ clips, so its 95 % interval (Wilson) follows from $n$ alone:
-# 24,777 clips of SSv2, 5,000 images of ImageNet-100, 1,970 clips of Diving-48.
+# 24,777 clips of SSv2, 5,000 images of ImageNet-100, 1,970 clips of Diving-48. Look at how many
+# rows lie left of the baseline's line.
 
 # %%
 for regime in results.regimes:
-    main = results.main[results.main["regime"] == regime]
-    keep = [b for b in results.benchmarks(regime) if b in benchmarks]
-    wide = results.wide(regime)
-    data = main[main["benchmark"].isin(keep)].set_index("variant").loc[wide.index].reset_index()
-    data["benchmark"] = pd.Categorical(data["benchmark"], keep)
-    data = data.sort_values("benchmark", kind="stable").astype({"benchmark": str})
-    lines = {
-        b: {v: wide.loc[v, b] for v in results.baselines[regime] if pd.notna(wide.loc[v, b])}
-        for b in keep
-    }
+    data = readings.with_intervals(results, regime)
     gallery.figure(
-        plots.intervals(data, "top1_percent", panel="benchmark", references=lines, names=NAMES),
+        plots.intervals(
+            data,
+            "top1_percent",
+            panel="benchmark",
+            references=readings.baseline_lines(results, regime),
+            names=look.PUBLISHED,
+        ),
         f"intervals_{regime}",
         data[["variant", "benchmark", "top1_percent", "low", "high", "correct", "n_val"]],
         f"Published top-1 with 95 % Wilson intervals, regime {regime}. Lines: the baseline(s).",
@@ -116,20 +104,18 @@ for regime in results.regimes:
 # no band for Diving-48, where only one baseline was published.
 
 # %%
-differences = results.differences("mixed")
-noise = results.baseline_noise("mixed").set_index("benchmark")
+differences = readings.differences_in_order(results.differences("mixed"))
+noise = results.baseline_noise("mixed")
 gallery.figure(
     plots.intervals(
-        differences.assign(
-            benchmark=pd.Categorical(differences["benchmark"], benchmarks)
-        ).sort_values(["benchmark", "baseline"], ascending=[True, False], kind="stable"),
+        differences,
         "difference",
         panel="benchmark",
         series="baseline",
         zero=True,
-        band=noise["band_plugin"].dropna().to_dict(),
+        band=readings.bands(noise),
         xlabel="difference (points)",
-        names=NAMES,
+        names=look.PUBLISHED,
     ),
     "differences_mixed",
     differences,
@@ -143,37 +129,20 @@ gallery.figure(
 # baseline. Neighbouring columns differ in the baseline alone: cells fade or change sign.
 
 # %%
-cells = differences.assign(
-    column=differences["benchmark"].map(label)
-    + "\n"
-    + differences["baseline"].map({"baseline": "seed 239", "baseline_seed42": "seed 42"})
-)
-columns = [
-    f"{label(b)}\n{s}"
-    for b in benchmarks
-    for s in ("seed 42", "seed 239")
-    if f"{label(b)}\n{s}" in set(cells["column"])
-]
-wide = cells.pivot(index="variant", columns="column", values="difference")[columns]
-order = wide.iloc[:, 0].sort_values(ascending=False).index
-clear = cells.pivot(index="variant", columns="column", values="clear")[columns]
+points, clear = readings.map_of_differences(differences, label)
 gallery.figure(
-    plots.heatmap(
-        wide.loc[order], mark=clear.loc[order].eq(True), bar_label="points", width=5.2, limit=10
-    ),
+    plots.heatmap(points, mark=clear, bar_label="points", width=5.8, limit=10),
     "heatmap_mixed",
-    wide.loc[order],
+    points,
     "Difference from each baseline in points; bold: clear of clip noise after Holm's correction. "
     "Colours end at ±10.",
     sources=SOURCES,
 )
 
 # %%
-flips = differences.pivot(index=["variant", "benchmark"], columns="baseline", values="difference")
-flips = flips.dropna()
-flips = flips[flips["baseline"] * flips["baseline_seed42"] < 0].rename(columns=say).reset_index()
+flips = readings.sign_changes(differences).rename(columns=look.PUBLISHED)
 gallery.table(
-    flips.assign(variant=flips["variant"].map(say), benchmark=flips["benchmark"].map(label)),
+    written(flips, variant=say, benchmark=label),
     "sign_changes",
     "Differences whose sign depends on which baseline is subtracted (points).",
     sources=SOURCES,
@@ -184,35 +153,16 @@ gallery.table(
 # With 80 % power at the 5 % level, for one comparison and for as many as there are variants.
 
 # %%
-detectable = pd.concat(
-    [results.detectable(r).assign(regime=r) for r in results.regimes], ignore_index=True
+detectable = readings.detectable(results)
+caption = (
+    "Half width of the baseline's 95 % interval and the smallest detectable fall and rise (points)."
 )
-gallery.table(
-    detectable.assign(
-        baseline=detectable["baseline"].map(say), benchmark=detectable["benchmark"].map(label)
-    )[
-        [
-            "regime",
-            "benchmark",
-            "baseline",
-            "n_val",
-            "baseline_top1",
-            "half_width",
-            "fall",
-            "rise",
-            "comparisons",
-            "fall_all",
-            "rise_all",
-        ]
-    ],
-    "detectable",
-    "Half width of the baseline's 95 % interval and the smallest detectable fall and rise (points).",
-    sources=SOURCES,
-)
+shown = written(detectable, baseline=say, benchmark=label)
+gallery.table(shown, "detectable", caption, sources=SOURCES)
 
 # %%
 gallery.table(
-    noise.rename(index=label).reset_index(),
+    written(noise, benchmark=label),
     "seed_noise",
     "Spread of the mixed baselines over their seeds (points): standard deviation with its 95 % "
     "interval; band of a difference of two single runs by Student's t (one degree of freedom) and "
@@ -225,15 +175,13 @@ gallery.table(
 # If objectives on motion cost appearance, variants lie along a falling line.
 
 # %%
-wide = results.wide("mixed")
-low, high = results.wide("mixed", "low"), results.wide("mixed", "high")
-points = wide.join(low.add_suffix("_low")).join(high.add_suffix("_high")).reset_index()
-own = wide.drop(index=list(results.baselines["mixed"]))
-for motion in ("ssv2", "diving48"):
-    rho = statistics.rank_correlation(own["imagenet100"], own[motion])
+ends = readings.with_ends(results, "mixed")
+correlations = readings.motion_against_appearance(results)
+for row in correlations.itertuples():
+    motion = row.benchmark
     gallery.figure(
         plots.tradeoff(
-            points,
+            ends,
             "imagenet100",
             motion,
             xerr=("imagenet100_low", "imagenet100_high"),
@@ -241,13 +189,13 @@ for motion in ("ssv2", "diving48"):
             xlabel="ImageNet-100 top-1 (%)",
             ylabel=f"{label(motion)} top-1 (%)",
             references=results.baselines["mixed"],
-            names=NAMES,
+            names=look.PUBLISHED,
             width=5.2,
         ),
         f"tradeoff_{motion}",
-        points,
-        f"{label(motion)} against ImageNet-100, regime mixed, with 95 % intervals. Rank correlation "
-        f"over {rho['n']} variants: {rho['rho']:+.2f} (p = {rho['p']:.2g}).",
+        ends,
+        f"{label(motion)} against ImageNet-100, regime mixed, with 95 % intervals. Rank "
+        f"correlation over {row.n} variants: {row.rho:+.2f} (p = {row.p:.2g}).",
         sources=SOURCES,
     )
 
@@ -259,34 +207,28 @@ for motion in ("ssv2", "diving48"):
 # than independent samples, as one encoder probed several times is.
 
 # %%
-ema_off = results.main[~results.main["ema"]]
-rows = []
-for benchmark, part in ema_off.groupby("benchmark", sort=False):
-    if len(part) > 1:
-        base = results.row("ucf101", "baseline", benchmark)["top1_percent"]
-        spread = f"{part['top1_percent'].min():.2f}–{part['top1_percent'].max():.2f}"
-        found = statistics.homogeneity(part["correct"], part["n_val"])
-        rows.append({"benchmark": benchmark, "top-1 (%)": spread, "baseline": base} | found)
-homogeneity = pd.DataFrame(rows).drop(columns=["pooled", "spread"])
-homogeneity["p_holm"] = statistics.adjust(homogeneity["p"])
+homogeneity = readings.one_proportion(results)
 gallery.table(
-    homogeneity.assign(benchmark=homogeneity["benchmark"].map(label)),
+    written(homogeneity, benchmark=label),
     "ema_off_homogeneity",
     "Chi-square test that all EMA-off rows of a benchmark are one proportion.",
     digits={"p": 3, "p_alike": 3, "p_holm": 3},
     sources=SOURCES,
 )
 
+# %% [markdown]
+# The rows on Diving-48: the hollow dots were all read from encoders without EMA.
+
 # %%
-diving = results.main.query("regime == 'ucf101' and benchmark == 'diving48'")
-diving = diving.sort_values(["ema", "top1_percent"], ascending=False)
+diving = readings.by_ema(results, "diving48")
+baseline = results.row("ucf101", "baseline", "diving48")["top1_percent"]
 gallery.figure(
     plots.intervals(
-        diving.assign(ema=diving["ema"].map({True: "EMA on", False: "EMA off"})),
+        diving,
         "top1_percent",
         series="ema",
-        references={None: {"baseline": 8.38}},
-        names={"EMA on": "EMA on", "EMA off": "EMA off"} | NAMES,
+        references={None: {"baseline": baseline}},
+        names={"EMA on": "EMA on", "EMA off": "EMA off"} | look.PUBLISHED,
         xlabel="Diving-48 top-1 (%)",
         width=4.6,
     ),
@@ -298,14 +240,13 @@ gallery.figure(
 
 # %% [markdown]
 # ## Forty clips
-# The paper's synthetic-motion benchmark has 40 validation clips. Two further sets of the same three
-# encoders are shown beside.
+# The paper's synthetic-motion benchmark has 40 validation clips. UCF-101 of the same three encoders
+# is shown beside: look at the length of the bars.
 
 # %%
-few = results.main[results.main["benchmark"].isin(["synthetic_motion", "ucf101"])]
-few = few.sort_values("benchmark", kind="stable")
+few = readings.few_clips(results)
 gallery.figure(
-    plots.intervals(few, "top1_percent", panel="benchmark", names=NAMES, width=4.6),
+    plots.intervals(few, "top1_percent", panel="benchmark", names=look.PUBLISHED, width=4.6),
     "synthetic_motion",
     few[["variant", "benchmark", "top1_percent", "low", "high", "correct", "n_val"]],
     "Synthetic motion (40 clips) and UCF-101 (3,783 clips) with 95 % intervals.",
@@ -318,10 +259,9 @@ gallery.figure(
 # more than most objectives do.
 
 # %%
-probes = results.regime("ucf101").query("variant == 'baseline' and benchmark == 'diving48'")
-probes = probes.sort_values("top1_percent", ascending=False)
+probes = readings.probes_of_baseline(results, "diving48")
 gallery.table(
-    probes[["probe", "top1_percent", "low", "high", "name_in_source"]],
+    probes,
     "probes_diving48",
     "Diving-48 top-1 (%) of the ucf101 baseline under eight probes, with 95 % intervals.",
     sources=SOURCES,
@@ -331,60 +271,11 @@ gallery.table(
 # ## What we found
 
 # %%
-pairs = differences.pivot(
-    index=["variant", "benchmark"], columns="baseline", values=["clear", "difference"]
-).dropna()
-same_sign = pairs["difference"]["baseline"] * pairs["difference"]["baseline_seed42"] > 0
-steady = pairs["clear"].all(axis=1) & same_sign
-gains = pairs[steady & (pairs["difference"]["baseline"] > 0)].index
-print(
-    f"Two seeds of the baseline differ by {noise.loc['imagenet100', 'gap']:.2f} points on "
-    f"ImageNet-100 and {noise.loc['ssv2', 'gap']:.2f} on SSv2."
-)
-in100 = differences[differences["benchmark"] == "imagenet100"]
-complete = in100["variant"].isin(results.variants("mixed", complete=True))
-for baseline in results.baselines["mixed"]:
-    part = in100["baseline"] == baseline
-    fell = in100["difference"] < -5
-    print(
-        f"{say(baseline)}: {(part & fell).sum()} of {part.sum()} variants lose more than 5 points on "
-        f"ImageNet-100; of those with all benchmarks, {(part & fell & complete).sum()} of "
-        f"{(part & complete).sum()}."
-    )
-print(
-    f"Of {len(pairs)} differences known against both baselines, {steady.sum()} are clear of clip "
-    f"noise with one sign and {len(flips)} change sign. The steady gains: "
-    f"{', '.join(f'{label(v)} on {label(b)}' for v, b in gains)}."
-)
-diving = differences[differences["benchmark"] == "diving48"]
-sees = detectable.query("regime == 'mixed' and benchmark == 'diving48'").iloc[0]
-print(
-    f"Diving-48: {diving['clear'].sum()} of {len(diving)} mixed variants differ from the baseline; "
-    f"1,970 clips give ±{sees['half_width']:.1f} points and show a fall of {sees['fall']:.1f}."
-)
-for motion in ("ssv2", "diving48"):
-    rho = statistics.rank_correlation(own["imagenet100"], own[motion])
-    print(
-        f"{label(motion)} against ImageNet-100 over variants: rank correlation {rho['rho']:+.2f} "
-        f"(p = {rho['p']:.2g}); a trade-off would be negative."
-    )
-for _, row in homogeneity.iterrows():
-    print(
-        f"EMA-off rows on {label(row['benchmark'])}: {row['rows']} rows, one proportion has "
-        f"p = {row['p']:.3f} (Holm {row['p_holm']:.3f}), being so alike p = {row['p_alike']:.3f}."
-    )
-forty = few[few["benchmark"] == "synthetic_motion"].set_index("variant")
-for name in ("kinematic", "kinematic_0_1"):
-    gap = statistics.two_proportions(
-        *forty.loc[name, ["correct", "n_val"]], *forty.loc["baseline", ["correct", "n_val"]]
-    )
-    print(
-        f"Synthetic motion, {label(name)}: {forty.loc[name, 'top1_percent']} % of 40 clips is "
-        f"{forty.loc[name, 'low']:.0f} to {forty.loc[name, 'high']:.0f} %; gain "
-        f"{100 * gap['difference']:+.0f}, {100 * gap['low']:+.0f} to {100 * gap['high']:+.0f} points, "
-        "with EMA switched off at the same time."
-    )
-print(
-    f"Eight probes of one encoder span {probes['top1_percent'].min()} to "
-    f"{probes['top1_percent'].max()} % on Diving-48."
-)
+print(readings.between_baselines(noise))
+print(*readings.losses_on_imagenet(results, differences, say), sep="\n")
+print(readings.steady_differences(differences, label))
+print(readings.seen_on_diving48(differences, detectable))
+print(*readings.correlations(correlations, label), sep="\n")
+print(*readings.alike_without_ema(homogeneity, label), sep="\n")
+print(*readings.gains_on_forty_clips(few, ("kinematic", "kinematic_0_1"), label), sep="\n")
+print(readings.span_of_probes(probes))

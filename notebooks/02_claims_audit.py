@@ -30,8 +30,9 @@
 # 4. **Own runs.** Do our runs over several seeds point the same way? (they are smaller and on other
 #    data: shown beside, they decide nothing)
 #
-# Every verdict is one of six words, defined in `vjepa_lib/audit/findings.py`. A claim of several parts gets
-# the worst of its parts. `docs/audit_another_paper.md` does the same for any other table.
+# Every verdict is one of six words, defined in `vjepa_lib/audit/findings.py`. A claim of several
+# parts gets the worst of its parts. `docs/audit_another_paper.md` does the same for any other
+# table.
 
 # %% tags=["parameters"]
 PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
@@ -47,31 +48,31 @@ from dataclasses import replace
 
 import pandas as pd
 
-from vjepa_lib import study
-from vjepa_lib.analysis import statistics
-from vjepa_lib.audit import published, verdicts
-from vjepa_lib.audit.findings import Verdict
+from vjepa_lib.audit import published, readings, twelve_claims, verdicts
 from vjepa_lib.audit.released_code import implementation_facts, own_effects
-from vjepa_lib.audit.twelve_claims import CHECKS, EXPECTED, FACTS, report_counts
 from vjepa_lib.audit.verdicts import implementation_evidence, own_run_evidence
-from vjepa_lib.show import notebook, plots
-from vjepa_lib.study import recorded
+from vjepa_lib.show import look, notebook, plots
 
-SOURCES = [published.SOURCE, "the report of 8 June 2026"]
-NAMES = {"baseline": "Baseline (seed 239)", "baseline_seed42": "Baseline (seed 42)"}
-nb = notebook.setup("02_claims_audit", PROFILE, SEEDS, JOBS, DEVICE, OUT, published=True)
+nb = notebook.open_notebook(
+    "02_claims_audit", PROFILE, SEEDS, JOBS, DEVICE, out=OUT, published=True
+)
+SOURCES = [published.SOURCE, "the report of 8 June 2026"]  # stand under published numbers
 gallery = nb.out
 live = replace(gallery, profile=nb.profile.name)  # for what was run here
 results = published.load_results()
 book = published.load_claims()
-facts = MEASUREMENTS or implementation_facts(nb.profile.name, nb.clips())
-configs = nb.configs(study.NOTEBOOK_RUNS["02"])
-sources = recorded.beside(nb.results(configs), study.NOTEBOOK_RUNS["02"])
-by_source = {s: own_effects(r) for s, r in sources.items()}
-decisive = list(by_source)[-1]  # recorded runs, which have more seeds, where there are some
-effects = pd.read_csv(OWN_EFFECTS) if OWN_EFFECTS else by_source[decisive]
-measured = implementation_evidence(facts, FACTS)
-own = own_run_evidence(effects, EXPECTED)
+
+# %% [markdown]
+# What running the code shows, and what our own runs show. Where there are recorded runs, they have
+# more seeds than the live ones, and the audit uses them.
+
+# %%
+facts = MEASUREMENTS or implementation_facts(nb.profile.name, nb.clips)
+measured = implementation_evidence(facts, twelve_claims.FACTS)
+effects = {source: own_effects(rows) for source, rows in nb.sources.items()}
+decisive = list(effects)[-1]
+used = pd.read_csv(OWN_EFFECTS) if OWN_EFFECTS else effects[decisive]
+own = own_run_evidence(used, twelve_claims.EXPECTED)
 
 # %% [markdown]
 # ## The claims
@@ -88,10 +89,9 @@ gallery.table(
 # variants' own seed.
 
 # %%
-audit = verdicts.audit_claims(book, results, CHECKS, measured, own)
-findings = audit.findings
+audit = verdicts.audit_claims(book, results, twelve_claims.CHECKS, measured, own)
 gallery.table(
-    findings[["id", "statement", "stated", "recomputed", "verdict"]],
+    audit.findings[["id", "statement", "stated", "recomputed", "verdict"]],
     "parts",
     "Every part of every claim: the number stated, the number recomputed, the verdict.",
     sources=SOURCES,
@@ -99,7 +99,7 @@ gallery.table(
 
 # %%
 gallery.table(
-    findings[["id", "statement", "reason"]],
+    audit.findings[["id", "statement", "reason"]],
     "statistics",
     "The statistics behind each part.",
     sources=SOURCES,
@@ -111,23 +111,7 @@ gallery.table(
 # interval that holds zero, is a claim that depends on the seed of its baseline.
 
 # %%
-CLAIMED = [
-    ("ld", "ssv2"),
-    ("ld", "imagenet100"),
-    ("ld", "diving48"),
-    ("fwm", "imagenet100"),
-    ("fwm", "ssv2"),
-    ("fwm", "diving48"),
-    ("fwm_ld", "imagenet100"),
-    ("fwm_hw_ld", "imagenet100"),
-    ("fwm_hw_ld", "ssv2"),
-    ("fwm_hw_ld", "diving48"),
-    ("ac", "imagenet100"),
-    ("fac", "imagenet100"),
-]
-pairs = results.differences("mixed").set_index(["variant", "benchmark"]).loc[CLAIMED].reset_index()
-pairs["benchmark"] = pd.Categorical(pairs["benchmark"], ["imagenet100", "ssv2", "diving48"])
-pairs = pairs.sort_values(["benchmark", "baseline"], ascending=[True, False], kind="stable")
+pairs = readings.differences_in_order(results.differences("mixed"), twelve_claims.CLAIMED)
 gallery.figure(
     plots.intervals(
         pairs,
@@ -136,17 +120,19 @@ gallery.figure(
         series="baseline",
         zero=True,
         xlabel="difference (points)",
-        names=NAMES,
+        names=look.PUBLISHED,
     ),
     "claimed_effects",
     pairs,
-    "Differences named by claims C03 to C09 with 95 % intervals. Filled: baseline of seed 42, as in "
-    "the paper; hollow: baseline of seed 239.",
+    "Differences named by claims C03 to C09 with 95 % intervals. Filled: baseline of seed 42, as "
+    "in the paper; hollow: baseline of seed 239.",
     sources=SOURCES,
 )
 
 # %% [markdown]
 # ## What running the implementation showed
+#
+# A fact either overturns a claim or qualifies it; it counts only if every measurement confirms it.
 
 # %%
 live.table(
@@ -159,13 +145,13 @@ live.table(
 # ## What our own runs showed
 
 # %%
-shown = [own_run_evidence(e, EXPECTED).assign(source=s) for s, e in by_source.items()]
+outcomes = {s: own_run_evidence(e, twelve_claims.EXPECTED) for s, e in effects.items()}
 live.table(
-    pd.concat(shown),
+    readings.evidence_of_each(outcomes),
     "own_runs",
     "Own effects with 95 % t intervals over seeds, where a claim predicts a direction; live and "
     f"recorded. The audit uses the {decisive} runs.",
-    runs=nb.hashes(configs),
+    runs=nb.runs,
 )
 
 # %% [markdown]
@@ -173,38 +159,39 @@ live.table(
 # seeds, pooled over all variants, says more.
 
 # %%
-trained = sources[decisive]
-# Variants that share a run say nothing twice about the spread.
-linear = trained[trained.probe == "linear"].drop_duplicates(["run", "benchmark"])
-noise = []
-for benchmark, part in linear.groupby("benchmark", sort=False):
-    groups = [g.top1.to_numpy() for _, g in part.groupby(["variant", "form"])]
-    found = statistics.seed_noise(groups)
-    noise.append({"benchmark": benchmark, "sd": found["sd"], "dof": found["dof"], "band": found["band"]})
-noise = pd.DataFrame(noise)
+trained = nb.sources[decisive]
+noise = readings.pooled_seed_noise(trained)
 live.table(
     noise,
     "own_seed_noise",
     f"Own runs ({decisive}): standard deviation over seeds, and the band it puts around a "
     "difference of two single runs, points.",
-    runs=nb.hashes(configs),
+    runs=nb.runs,
 )
 
+# %% [markdown]
+# Own effects where a claim has a counterpart: `appearance` stands for ImageNet-100, `order` for
+# SSv2, `fine_motion` for Diving-48. Look for filled and hollow dots on opposite sides of zero.
+
 # %%
-bands = noise.set_index("benchmark").band / trained.seed.nunique() ** 0.5
-shown = effects[effects.benchmark.isin(["appearance", "order", "fine_motion"])].copy()
-shown["low"] = shown.effect - shown.benchmark.map(bands)
-shown["high"] = shown.effect + shown.benchmark.map(bands)
+stand_ins = ("appearance", "order", "fine_motion")
+shown = readings.with_pooled_noise(used, noise, trained.seed.nunique(), stand_ins)
 live.figure(
-    plots.intervals(shown, "effect", panel="benchmark", series="form", zero=True,
-                    xlabel="difference (points)"),
+    plots.intervals(
+        shown,
+        "effect",
+        panel="benchmark",
+        series="form",
+        zero=True,
+        xlabel="difference (points)",
+    ),
     "own_effects",
     shown,
     "Own effects on the benchmarks that stand for ImageNet-100, SSv2 and Diving-48, against the "
     "baseline of the same regime and seeds; bars: pooled seed noise (95 %). Filled: as released, "
     f"hollow: as described ({decisive} runs).",
-    runs=nb.hashes(configs),
-)  # fmt: skip
+    runs=nb.runs,
+)
 
 # %% [markdown]
 # ## The verdicts
@@ -230,7 +217,7 @@ gallery.table(
 
 # %%
 gallery.table(
-    report_counts(book, audit),
+    twelve_claims.report_counts(book, audit),
     "report_counts",
     "Counts the report gives of itself beside the same counts from its files and this audit.",
     sources=SOURCES,
@@ -243,30 +230,9 @@ gallery.table(
 # ## What we found
 
 # %%
-ends = audit.verdicts["verdict"]
-print(
-    f"Of {len(book)} claims, {(ends == Verdict.HOLDS).sum()} hold once the implementation counts."
-)
-for verdict in Verdict:
-    print(f"  {verdict}: {', '.join(ends.index[ends == verdict]) or 'none'}")
-numbers = findings[findings["agrees"].notna()]
-wrong = numbers[numbers["agrees"].eq(False)]
-print(
-    f"{len(numbers) - len(wrong)} of {len(numbers)} parts that state a number recompute; not: "
-    + "; ".join(f"{r.id}, {r.stated} stated, {r.recomputed}" for r in wrong.itertuples())
-    + "."
-)
-count = findings[findings["stated"] == "10 of 14"].iloc[0]
-print(f"{count['statement']}: {count['stated']} stated, {count['recomputed']}.")
-for claim in book.index[book["verified_in_report"]]:
-    parts = findings.query("id == @claim and recomputed != ''")["recomputed"]
-    print(
-        f"{claim}, the one the report calls verified: {' | '.join(parts)}; verdict: {ends[claim]}."
-    )
-gap = results.baseline_noise("mixed").set_index("benchmark").loc["imagenet100"]
-print(
-    f"Every published variant is one run: two baselines {gap['gap']:.2f} points apart on "
-    f"ImageNet-100 leave ±{gap['band_plugin']:.1f} around a difference of two single runs."
-)
-for row in own.itertuples():  # only claims that predict a direction
-    print(f"own runs ({decisive}), {row.claim}: {row.variant} ({row.form}) on {row.benchmark} {row.effect:+.1f} points, claimed {row.direction}: {row.outcome}")
+print(*readings.verdict_counts(audit), sep="\n")
+print(readings.numbers_recomputed(audit))
+print(readings.stated_and_recomputed(audit, "10 of 14"))
+print(*readings.said_verified(book, audit), sep="\n")
+print(readings.single_runs(results))
+print(*readings.own_outcomes(own, decisive), sep="\n")

@@ -22,9 +22,9 @@
 # measure the *encoder* rather than the probe?
 #
 # The embedded data are H.264 files of one second, 32 x 32 px, rendered from known factors
-# (`vjepa_lib/synthetic.py`) and decoded like any video. Surfaces are sums of plane waves: their
-# wave vectors are the appearance, the camera carries them along, and noise that is new in every
-# frame hides both from raw patches.
+# (`vjepa_lib/datasets/synthetic.py`) and decoded like any video. Surfaces are sums of plane waves:
+# their wave vectors are the appearance, the camera carries them along, and noise that is new in
+# every frame hides both from raw patches.
 
 # %% tags=["parameters"]
 PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
@@ -33,53 +33,42 @@ JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
-import numpy as np
-import pandas as pd
-import torch
+from vjepa_lib.analysis import benchmarks, masks
+from vjepa_lib.model.masking import KINDS, motion_map
+from vjepa_lib.show import notebook, plots, strips
+from vjepa_lib.show.scrub import Scrubber
 
-from vjepa_lib import study
-from vjepa_lib.analysis.statistics import proportion_interval
-from vjepa_lib.datasets import synthetic
-from vjepa_lib.model.masking import KINDS, MaskingConfig, motion_map, sample_masks
-from vjepa_lib.show import notebook, plots
-
-nb = notebook.setup("03_data_clips_and_masks", PROFILE, SEEDS, JOBS, DEVICE)
-sets = nb.clips()
-grid = nb.profile.encoder.grid
+nb = notebook.open_notebook("03_data_clips_and_masks", PROFILE, SEEDS, JOBS, DEVICE)
+sets = nb.clips  # domain -> its clips, decoded
+grid = nb.profile.encoder.grid  # time steps x rows x columns of tokens
 
 # %% [markdown]
 # ## The domains and the data sets they stand in for
 
 # %%
-domains = pd.DataFrame(
-    [
-        (d.name, d.role, len(sets[d.name]), sets[d.name].num_classes if d.label else None, d.fps, d.question)
-        for d in synthetic.DOMAINS.values()
-    ],
-    columns=["domain", "role of", "clips", "classes", "fps", "what is asked"],
-)
-nb.out.table(domains, "domains", "The embedded domains", digits=0)
+nb.out.table(benchmarks.domains(sets), "domains", "The embedded domains", digits=0)
+
+# %% [markdown]
+# The first clip of every domain, with its label. Look at what changes from frame to frame, and at
+# what could be told from one frame alone.
 
 # %%
-rows = []
-for name, clips in sets.items():
-    label = clips.label_names[int(clips.labels[0])]
-    rows.append((f"{name}\n{label}" if label != "unlabelled" else name, clips.frames[0].numpy(), None))
 nb.out.figure(
-    plots.clips(rows), "clips",
-    pd.DataFrame([(n, int(c.manifest.scene_seed.iloc[0])) for n, c in sets.items()], columns=["domain", "scene_seed"]),
+    plots.clips(strips.labelled_first_clips(sets)),
+    "clips",
+    benchmarks.first_scenes(sets),
     "The first clip of every domain, frame by frame",
 )
 
 # %% [markdown]
 # ## Factors are independent and splits share no scene
+#
+# If two factors went together, one could be read from the other; if a scene were in two splits, a
+# probe could know it by heart.
 
 # %%
-factors = ["texture", "palette", "camera", "shape", "trajectory", "direction"]
-table = sets["pre_videos"].manifest[factors].apply(lambda c: pd.factorize(c)[0])
-correlation = table.corr().where(~np.eye(len(factors), dtype=bool)).abs().max().max()
-bench = pd.concat([sets[b].manifest.assign(domain=b) for b in synthetic.BENCHMARKS])
-shared = bench.groupby(["domain", "scene_seed"]).split.nunique().gt(1).sum()
+correlation = benchmarks.largest_correlation(sets["pre_videos"])
+shared = benchmarks.scenes_in_several_splits(sets)
 print(f"largest correlation between two factors of pre_videos: {correlation:.3f}")
 print(f"scenes that occur in more than one split of a benchmark: {shared}")
 
@@ -87,36 +76,42 @@ print(f"scenes that occur in more than one split of a benchmark: {shared}")
 # ## Masks
 #
 # Orange tokens are hidden from the context encoder and must be predicted. Every clip gets two mask
-# groups: 8 blocks of 15 % of the area and 2 blocks of 70 %, both lasting the whole clip.
+# groups: 8 blocks of 15 % of the area and 2 blocks of 70 %, both lasting the whole clip. Kinds
+# named after motion put the blocks where the clip moves; those named after the future hide its
+# end.
 
 # %%
-clip = sets["shift_kinetics"].frames[:1]
-motion = motion_map(clip.permute(0, 4, 1, 2, 3), grid)
-rows, areas = [], []
-for kind in KINDS:
-    cfg = MaskingConfig(kind)
-    masks = sample_masks(cfg, grid, 1, torch.Generator().manual_seed(3), motion)
-    for group, (context, target) in enumerate(masks):
-        hidden = torch.ones(grid.n, dtype=torch.bool)
-        hidden[context[0]] = False
-        rows.append((f"{kind}\ngroup {group + 1}", clip[0].numpy(), hidden.view(grid.shape).numpy()))
-        areas.append((kind, group + 1, context.shape[1], target.shape[1], grid.n))
-areas = pd.DataFrame(areas, columns=["masking", "group", "context tokens", "target tokens", "tokens"])
-nb.out.figure(plots.clips(rows, every=2, width=3.4), "masks", areas, "What each kind of mask hides (orange), one frame per time step")
-
-# %%
-held = [(f"motion {motion.min():.0f}-{motion.max():.0f}", clip[0].numpy(), ((motion[0] - motion.min()) / (motion.max() - motion.min())).numpy())]
-counts = torch.zeros(grid.h, grid.w)
-for s in range(200):
-    for _, target in sample_masks(MaskingConfig("amg"), grid, 1, torch.Generator().manual_seed(s), motion)[:1]:
-        hit = torch.zeros(grid.n)
-        hit[target[0]] = 1
-        counts += hit.view(grid.shape)[0]
-held.append(("masked by amg", clip[0].numpy(), (counts / 200).numpy()))
+clips = sets["shift_kinetics"]
+frames = clips.frames[0]  # [F, H, W, 3], uint8
+drawn = masks.draw_masks(KINDS, grid, clips.batch(slice(0, 1)), seed=3)
+hidden = strips.hidden_tokens(drawn, grid)
 nb.out.figure(
-    plots.clips(held, every=2, width=4), "motion",
-    pd.DataFrame({"motion": motion.flatten().numpy(), "masked": counts.flatten().numpy() / 200}),
-    "Where a clip moves, and how often motion-guided masking hides each place",
+    plots.clips(strips.hidden(frames, hidden), every=2, width=3.4),
+    "masks",
+    masks.mask_sizes(drawn, grid),
+    "What each kind of mask hides (orange), one frame per time step",
+)
+
+# %% [markdown]
+# The same masks, one frame at a time: move the slider, choose a kind and a mask group. This needs a
+# running kernel; without one, the figure above shows all that can be chosen here.
+
+# %%
+Scrubber(frames.numpy(), hidden)
+
+# %% [markdown]
+# Motion-guided masks follow the motion of the clip. From the left: the first frame, where the clip
+# moves, and how often `amg` hides each place over 200 draws of its first mask group.
+
+# %%
+motion = motion_map(clips.batch(slice(0, 1)), grid)  # [1, h, w]
+often = masks.hidden_by_kind(("amg",), motion, grid, draws=200)
+nb.out.figure(
+    strips.motion_and_hiding(clips.frames[:1], motion, often),
+    "motion",
+    masks.hidden_places(motion, often),
+    "Where a clip moves (white: least, orange: most), and how often motion-guided masking hides "
+    "each place (white: never, orange: always)",
 )
 
 # %% [markdown]
@@ -125,44 +120,37 @@ nb.out.figure(
 # Four readings of each benchmark. A *supervised* model of the same architecture shows that it can
 # be solved; the same model shown a single frame all the time shows what needs no motion; linear
 # probes on the mean token compare the *pretrained* baseline with the *random-initialised* encoder.
+# Look at the distance from random init to pretrained: that is what the encoder learned.
 
 # %%
-configs = study.runs_for(["03"], nb.profile.name, nb.seeds)
-frozen = nb.results(configs)
-main = frozen[frozen.probe.isin(["linear", "supervised"])]
-readings = main.groupby(["benchmark", "variant"], sort=False)[["correct", "n_test"]].sum().reset_index()
-readings["top1"] = 100 * readings.correct / readings.n_test
-low, high = proportion_interval(readings.correct, readings.n_test)
-readings["low"], readings["high"] = 100 * np.asarray(low), 100 * np.asarray(high)
+readings = benchmarks.readings(nb.results)
+wide = benchmarks.readings_side_by_side(readings)
+chance = benchmarks.chance(sets)
 
 # %%
-fig = plots.intervals(
-    readings, "top1", panel="benchmark", names={"baseline": "pretrained baseline", "random_init": "random init", "single_frame": "single frame"},
-)
-for ax, name in zip(fig.axes, synthetic.BENCHMARKS):
-    ax.axvline(100 / sets[name].num_classes, color="#888888", lw=0.7, ls=":")
+names = {"baseline": "pretrained baseline", "single_frame": "single frame"}
 nb.out.figure(
-    fig, "informative", readings,
-    "What each benchmark takes: 95 % Wilson intervals over test clips, dotted line: chance", nb.hashes(configs),
+    plots.intervals(readings, "top1", panel="benchmark", references=chance, names=names),
+    "informative",
+    readings,
+    "What each benchmark takes: 95 % Wilson intervals over test clips; line: chance",
+    nb.runs,
 )
-nb.out.table(readings.pivot(index="benchmark", columns="variant", values="top1").reindex(synthetic.BENCHMARKS)[["supervised", "single_frame", "random_init", "baseline"]].reset_index(), "readings", "Top-1 (%) of four readings of every benchmark", nb.hashes(configs), digits=1)
+caption = "Top-1 (%) of four readings of every benchmark"
+nb.out.table(wide, "readings", caption, nb.runs, digits=1)
 
 # %% [markdown]
 # An attentive probe over all tokens of `fine_motion` is shown beside the linear one: on small
 # clips it learns the motion itself, and then says little about the encoder.
 
 # %%
-both = frozen[(frozen.benchmark == "fine_motion") & (frozen.probe != "supervised")].groupby(["variant", "probe"]).top1.mean().unstack()
-nb.out.table(both.reset_index(), "probe_matters", "fine_motion: linear against attentive probe, top-1 (%)", nb.hashes(configs), digits=1)
+probes = benchmarks.probes_of_encoders(nb.results, "fine_motion")
+caption = "fine_motion: linear against attentive probe, top-1 (%)"
+nb.out.table(probes, "probe_matters", caption, nb.runs, digits=1)
 
 # %% [markdown]
 # ## What we found
 
 # %%
-wide = readings.pivot(index="benchmark", columns="variant", values="top1").reindex(synthetic.BENCHMARKS)
-gain = wide.baseline - wide.random_init
-for name, row in wide.iterrows():
-    chance = 100 / sets[name].num_classes
-    print(f"{name:15s} chance {chance:4.1f}  supervised {row.supervised:5.1f}  single frame {row.single_frame:5.1f}  random init {row.random_init:5.1f}  pretrained {row.baseline:5.1f} ({gain[name]:+.1f})")
-print(f"pretraining helps on {(gain > 0).sum()} of {len(gain)} benchmarks, by {gain.mean():+.1f} points on average")
-print(f"attentive probe on fine_motion: random init {both.attentive['random_init']:.1f}, pretrained {both.attentive['baseline']:.1f}: it measures the probe")
+print(*benchmarks.what_readings_say(wide, chance), sep="\n")
+print(benchmarks.attentive_probe(probes, "fine_motion"))

@@ -23,7 +23,10 @@
 #
 # A context encoder sees the unmasked tokens, a predictor guesses the rest, and the targets come
 # from a slowly following copy, the target encoder (EMA). The loss is
-# $\mathcal{L} = \mathrm{mean}\,|\hat z - h| + \lambda\,\mathrm{mean}\,|\hat z_{ctx} - h_{ctx}|/\sqrt{d}$,
+#
+# $$\mathcal{L} = \mathrm{mean}\,|\hat z - h|
+# + \lambda\,\mathrm{mean}\,|\hat z_{ctx} - h_{ctx}|/\sqrt{d},$$
+#
 # with $\lambda = 0$ in the first half of the training.
 
 # %% tags=["parameters"]
@@ -35,23 +38,14 @@ DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 # %%
 import inspect
 
-import pandas as pd
 from IPython.display import Code
 
-from vjepa_lib import study
-from vjepa_lib.analysis.ablation import by_source, gains, named, seed_means, term_shares
-from vjepa_lib.evaluation.reach import snapshot, unmoved
+from vjepa_lib.analysis import ablation, at_work, findings, selection
 from vjepa_lib.show import notebook, plots, sections
-from vjepa_lib.study import recorded
-from vjepa_lib.training.collapse import same_weights
 from vjepa_lib.training.pretrain import Trainer
 
-nb = notebook.setup("04_baseline_and_collapse", PROFILE, SEEDS, JOBS, DEVICE)
-pairs = study.NOTEBOOK_RUNS["04"]
-configs = nb.configs(pairs)
-results = nb.results(configs)
-sources = {s: named(r) for s, r in recorded.beside(results, pairs).items()}
-runs = nb.hashes(configs)
+nb = notebook.open_notebook("04_baseline_and_collapse", PROFILE, SEEDS, JOBS, DEVICE)
+results = nb.results  # runs that are not there yet are trained here, once
 
 # %% [markdown]
 # ## The training step, as it runs
@@ -67,34 +61,51 @@ Code(inspect.getsource(Trainer.train_step), language="python")
 #
 # *RankMe* is the effective rank of mean tokens of 64 fixed clips (Garrido et al., arXiv
 # 2210.02885); *feature std* is their spread over clips. A collapsed encoder has rank 1 or spread 0.
+# Look at where the lines with EMA off part from the others.
 
 # %%
-trained = [c for c in configs if c.pretrained]
-curves = named(study.curves(trained), None)
-sections.collapse(nb, curves, nb.hashes(trained))
+sections.collapse(nb, nb.curves, nb.hashes(nb.trained))
 
 # %% [markdown]
 # ## What the loss is made of
+#
+# The context loss enters in the second half of the training; look at the step in the left panel.
 
 # %%
-parts = term_shares(curves, study.resolve("baseline", "released", nb.profile.name))
-nb.out.figure(plots.shares(parts), "shares", parts, "The baseline's loss and each term's share: the context loss enters in the second half", nb.hashes([c for c in trained if c.variant == "baseline"]))
+baselines = [c for c in nb.trained if c.variant == "baseline"]
+share = sections.shares(nb, nb.curves, nb.config("baseline"), nb.hashes(baselines))
+print(findings.late_share(share))
 
 # %% [markdown]
 # ## What can be read from the encoders
+#
+# Filled: live runs; hollow: recorded ones, which are larger and have more seeds.
 
 # %%
-table = by_source(sources, seed_means)
-fig = plots.intervals(table, "top1", rows="name", panel="benchmark", series="source")
-nb.out.figure(fig, "linear", table, "Linear probes on the mean token, means and t intervals over seeds; filled: live, hollow: recorded", runs)
-nb.out.table(table.pivot_table(index=["source", "name"], columns="benchmark", values="top1", sort=False).reset_index(), "linear_table", "Linear probes, top-1 (%), mean over seeds", runs, digits=1)
+cells = selection.by_source(nb.linear, ablation.seed_means)
+nb.out.figure(
+    plots.intervals(cells, "top1", rows="name", panel="benchmark", series="source"),
+    "linear",
+    cells,
+    "Linear probes on the mean token, means and t intervals over seeds; filled: live, hollow: "
+    "recorded",
+    nb.runs,
+)
+caption = "Linear probes, top-1 (%), mean over seeds"
+nb.out.table(selection.side_by_side(cells), "linear_table", caption, nb.runs, digits=1)
 
 # %% [markdown]
 # ## Seed by seed: the baseline against its own initialisation
 
 # %%
-gain = by_source(sources, lambda r: gains(r[r.name.isin(["random_init", "baseline"])], "random_init"))
-nb.out.table(gain[["source", "benchmark", "effect", "low", "high", "n_seeds"]], "gain", "Baseline minus random initialisation, points, t intervals over seeds", runs)
+pair = (("random_init", "released"), ("baseline", "released"))
+gains = selection.by_source(nb.linear, ablation.gains_among, pair, "random_init")
+nb.out.table(
+    gains[["source", "benchmark", "effect", "low", "high", "n_seeds"]],
+    "gain",
+    "Baseline minus random initialisation, points, t intervals over seeds",
+    nb.runs,
+)
 
 # %% [markdown]
 # ## EMA off: what is evaluated never moved
@@ -103,28 +114,16 @@ nb.out.table(gain[["source", "benchmark", "effect", "low", "high", "n_seeds"]], 
 # probes still read the target encoder. We check the weights themselves after a short training.
 
 # %%
-from dataclasses import replace
-
-from vjepa_lib.training.pretrain import pretrain
-
-sets = nb.clips()
-checks = []
-for variant, form in (("ucf_baseline", "released"), ("no_ema", "released"), ("no_ema", "described")):
-    c = study.resolve(variant, form, nb.profile.name, nb.seeds[0])
-    short = replace(c.train, schedule=replace(c.train.schedule, steps=5))
-    before = Trainer(short).evaluated
-    after = pretrain(short, study.training_clips(c, sets), progress=False).encoder
-    checks.append((variant, form, same_weights(before, after), len(unmoved(snapshot(before), after)), len(list(after.parameters()))))
-checks = pd.DataFrame(checks, columns=["variant", "form", "equal to its initialisation bit for bit", "parameters unmoved", "parameters"])
-nb.out.table(checks, "evaluated", "Is the evaluated encoder the trained one? After 5 steps")
+forms = (("ucf_baseline", "released"), ("no_ema", "released"), ("no_ema", "described"))
+configs = [nb.config(variant, form) for variant, form in forms]
+checks = at_work.evaluated_after(configs, nb.clips, steps=5)
+caption = "Is the evaluated encoder the trained one? After 5 steps"
+nb.out.table(checks, "evaluated", caption)
 
 # %% [markdown]
 # ## What we found
 
 # %%
-for source, part in gain.groupby("source", sort=False):
-    print(f"{source}, {int(part.n_seeds.min())} seeds, baseline minus random init, points: " + ", ".join(f"{r.benchmark} {r.effect:+.1f} [{r.low:+.1f}, {r.high:+.1f}]" for r in part.itertuples()))
-last = curves.dropna(subset=["rank_me"]).groupby("name").rank_me.last()
-print("RankMe at the end: " + ", ".join(f"{n} {v:.1f}" for n, v in last.items()))
-for row in checks.itertuples(index=False):
-    print(f"{row.variant} ({row.form}): {row[3]} of {row[4]} parameters of the evaluated encoder unmoved after 5 steps")
+print(*findings.by_benchmark(gains, "random init"), sep="\n")
+print(findings.rank_at_end(nb.curves))
+print(*findings.unmoved(checks), sep="\n")

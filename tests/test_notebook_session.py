@@ -113,10 +113,7 @@ def test_a_real_notebook_under_papermill(tmp_path, settings, says):
     assert (said is None) if says is None else (says in said)
 
 
-EXPLAINED = [p for n, p in reproduce.notebook_paths().items() if n < "05"]
-
-
-@pytest.mark.parametrize("book", EXPLAINED, ids=lambda p: p.stem)
+@pytest.mark.parametrize("book", reproduce.notebook_paths().values(), ids=lambda p: p.stem)
 def test_papermill_explains_every_parameter(book):
     told = papermill.inspect_notebook(book)
     assert {"PROFILE", "SEEDS", "JOBS", "DEVICE"} <= set(told)

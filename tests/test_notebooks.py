@@ -51,7 +51,7 @@ def test_shape_of_a_notebook(path):
     code = [c for c in found if c.cell_type == "code"]
     assert "parameters" in code[0].metadata.get("tags", [])
     for name in ("PROFILE", "SEEDS", "JOBS", "DEVICE"):
-        assert re.search(rf"^{name}(: \w+)? = None", code[0].source, re.M)
+        assert re.search(rf"^{name}: \w+ = None  # ", code[0].source, re.M)
     last = [c for c in found if c.cell_type == "markdown"][-1]
     assert "What we found" in last.source and "print(" in found[-1].source
     assert not any(line.startswith("class ") for c in code for line in c.source.splitlines())
@@ -59,8 +59,6 @@ def test_shape_of_a_notebook(path):
 
 # --- how the code reads ---------------------------------------------------------------------------
 
-TIDY = [p for p in SOURCES if p.stem[:2] >= "05"]
-TIDY_IDS = [p.stem for p in TIDY]
 LONGEST_LINE, LONGEST_CELL = 100, 30
 # What makes a table out of another one belongs into a tested function.
 TABLE_WORK = frozenset(
@@ -140,7 +138,7 @@ def test_calls_plots_and_columns_are_no_analysis():
     assert analysis_in(fine) == []
 
 
-@pytest.mark.parametrize("path", TIDY, ids=TIDY_IDS)
+@pytest.mark.parametrize("path", SOURCES, ids=IDS)
 def test_cells_hold_calls_and_plots(path):
     code = [c.source for c in cells(path) if c.cell_type == "code"]
     found = [line for source in code for line in analysis_in(source)]
@@ -148,7 +146,7 @@ def test_cells_hold_calls_and_plots(path):
     assert max(len(source.splitlines()) for source in code) <= LONGEST_CELL
 
 
-@pytest.mark.parametrize("path", TIDY, ids=TIDY_IDS)
+@pytest.mark.parametrize("path", SOURCES, ids=IDS)
 def test_a_notebook_opens_in_one_call(path):
     tree = ast.parse(path.read_text())
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
@@ -162,7 +160,7 @@ def is_opening(function):
     return isinstance(function.value, ast.Name) and function.value.id == "notebook"
 
 
-@pytest.mark.parametrize("path", TIDY, ids=TIDY_IDS)
+@pytest.mark.parametrize("path", SOURCES, ids=IDS)
 def test_lines_are_short(path):
     lines = path.read_text().splitlines()
     long = [i for i, line in enumerate(lines, 1) if len(line) > LONGEST_LINE]
@@ -170,12 +168,12 @@ def test_lines_are_short(path):
 
 
 def test_notebooks_are_formatted():
-    command = [sys.executable, "-m", "ruff", "format", "--check", *map(str, TIDY)]
+    command = [sys.executable, "-m", "ruff", "format", "--check", *map(str, SOURCES)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, f"run 'ruff format notebooks':\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("path", TIDY, ids=TIDY_IDS)
+@pytest.mark.parametrize("path", SOURCES, ids=IDS)
 def test_every_figure_is_introduced(path):
     """Words stand before a figure, with at most one cell that prepares it in between."""
     found = cells(path)

@@ -2,7 +2,8 @@
 
 Every function takes results in the columns of `study.metrics`, live or recorded alike. `selection`,
 `statistics`, `ablation` and `findings` work on tables alone; `at_work`, `encoders`, `combination`
-and `crossing` run networks, `masks` and `colours` look at clips.
+and `crossing` run networks, `masks`, `colours` and `benchmarks` look at clips; `overview` tables
+the study itself.
 """
 
 import lazy_loader
@@ -13,12 +14,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=[
         "ablation",
         "at_work",
+        "benchmarks",
         "colours",
         "combination",
         "crossing",
         "encoders",
         "findings",
         "masks",
+        "overview",
         "selection",
         "statistics",
     ],

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from vjepa_lib import study
-from vjepa_lib.evaluation.reach import term_reach
+from vjepa_lib.evaluation.reach import snapshot, term_reach, unmoved
 from vjepa_lib.model.grid import Grid
 from vjepa_lib.objectives import LatentBatch, make_term
 from vjepa_lib.objectives.hard_region import hard_weights
 from vjepa_lib.objectives.views import moves
-from vjepa_lib.training.pretrain import TermSpec, Trainer
+from vjepa_lib.training.collapse import same_weights
+from vjepa_lib.training.pretrain import TermSpec, Trainer, pretrain
 from vjepa_lib.training.sources import Draw
 from vjepa_lib.video.clips import ClipSet
 
@@ -302,3 +304,35 @@ def taking_part(titles: Sequence[str], clips: Tensor) -> pd.DataFrame:
             "takes part": moves(clips),
         }
     )
+
+
+def evaluated_after(
+    configs: Sequence[study.RunConfig], sets: Mapping[str, ClipSet], steps: int = 5
+) -> pd.DataFrame:
+    """Whether the encoder that probes read moves in the first steps of a training.
+
+    Parameters
+    ----------
+    sets : embedded domains by name.
+    steps : of the short training.
+
+    Returns
+    -------
+    DataFrame, a row per run: variant, form, whether all weights are those of the initialisation,
+    bit for bit, and how many parameters of how many are.
+    """
+    rows = []
+    for config in configs:
+        short = replace(config.train, schedule=replace(config.train.schedule, steps=steps))
+        before = Trainer(short).evaluated
+        after = pretrain(short, study.training_clips(config, sets), progress=False).encoder
+        rows.append(
+            {
+                "variant": config.variant,
+                "form": config.form,
+                "equal to its initialisation bit for bit": same_weights(before, after),
+                "parameters unmoved": len(unmoved(snapshot(before), after)),
+                "parameters": len(list(after.parameters())),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -111,6 +111,23 @@ def against(gains: pd.DataFrame, reference: str) -> list[str]:
     ]
 
 
+def by_benchmark(gains: pd.DataFrame, reference: str) -> list[str]:
+    """Effect on every benchmark with its interval, a sentence a source.
+
+    Parameters
+    ----------
+    gains : of `ablation.gains` for one variant, with `source`.
+    """
+    return [
+        f"{source}, {seeds(part.n_seeds)}, {part.name.iloc[0]} minus {reference}, points: "
+        + ", ".join(
+            f"{r.benchmark} {r.effect:+.1f} [{r.low:+.1f}, {r.high:+.1f}]"
+            for r in part.itertuples()
+        )
+        for source, part in gains.groupby("source", sort=False)
+    ]
+
+
 def forms_apart(cells: pd.DataFrame) -> list[str]:
     """What the form alone decides: described minus released, mean over benchmarks.
 
@@ -269,6 +286,15 @@ def moved_by_form(evaluated: pd.DataFrame) -> str:
     return "variants without EMA whose evaluated encoder moved: " + ", ".join(
         f"{form} {n} of {of}" for form, n, of in moved.itertuples()
     )
+
+
+def unmoved(checks: pd.DataFrame) -> list[str]:
+    """How many parameters of each evaluated encoder did not move, of `at_work.evaluated_after`."""
+    return [
+        f"{row['variant']} ({row['form']}): {row['parameters unmoved']} of {row['parameters']} "
+        "parameters of the evaluated encoder unmoved after a few steps"
+        for _, row in checks.iterrows()
+    ]
 
 
 def within_margin(margins: pd.DataFrame) -> str:

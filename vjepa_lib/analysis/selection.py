@@ -101,6 +101,16 @@ def of_forms(table: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.DataFr
     return table[keys.isin(list(pairs))].reset_index(drop=True)
 
 
+def written(table: pd.DataFrame, **how: Callable[[str], str]) -> pd.DataFrame:
+    """A table for reading: some of its columns as they are written in figures.
+
+    Parameters
+    ----------
+    how : column -> what writes its values.
+    """
+    return table.assign(**{column: table[column].map(write) for column, write in how.items()})
+
+
 def matrix(
     table: pd.DataFrame,
     value: str,

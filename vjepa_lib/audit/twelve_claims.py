@@ -167,6 +167,23 @@ def _predictions() -> tuple[Expectation, ...]:
 EXPECTED = _predictions()
 
 
+# Differences that claims C03 to C09 name: (variant, benchmark).
+CLAIMED = (
+    ("ld", "ssv2"),
+    ("ld", "imagenet100"),
+    ("ld", "diving48"),
+    ("fwm", "imagenet100"),
+    ("fwm", "ssv2"),
+    ("fwm", "diving48"),
+    ("fwm_ld", "imagenet100"),
+    ("fwm_hw_ld", "imagenet100"),
+    ("fwm_hw_ld", "ssv2"),
+    ("fwm_hw_ld", "diving48"),
+    ("ac", "imagenet100"),
+    ("fac", "imagenet100"),
+)
+
+
 def report_counts(claims: pd.DataFrame, done: Audit) -> pd.DataFrame:
     """The report's own counts beside the same counts from its files and this audit.
 

@@ -1,4 +1,4 @@
-"""What readers see: the look of variants, plots, tables, the gallery of a notebook, the report page.
+"""What readers see: the look of variants, plots, tables, a notebook's gallery, the report page.
 
 `look` gives every variant its colour, marker and name; `plots` draws; `gallery` keeps a figure
 with the data behind it; `notebook` opens a notebook and `sections` holds what several share.
@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "gallery": ["Gallery", "read_index", "write_index"],
         "look": ["colour", "label", "style"],
-        "notebook": ["Session", "setup"],
+        "notebook": ["Notebook", "open_notebook"],
         "tables": ["format_table"],
     },
 )

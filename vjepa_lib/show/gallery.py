@@ -100,7 +100,7 @@ def _show(text: str, png: bytes | None = None, width: int | None = None, alt: st
 
 
 def _shown(data: pd.DataFrame) -> list[str]:
-    """Which runs some data come from, by their column `source`: ['mini, live', 'small, recorded']."""
+    """Which runs data come from, by column `source`: ['mini, live', 'small, recorded']."""
     values = dict.fromkeys(map(str, data["source"])) if "source" in data else {}
     return [v for v in values if v.endswith((", live", ", recorded"))]
 

@@ -62,6 +62,8 @@ _LABELS = {
     "shift_kinetics": "shift\n(Kinetics)",
     "shift_hacs": "shift\n(HACS)",
 }
+# How the two baselines of the published table are told apart.
+PUBLISHED = {"baseline": "Baseline (seed 239)", "baseline_seed42": "Baseline (seed 42)"}
 _DESCRIBED = " (described)"  # ends the name of a variant trained in its described form
 
 
@@ -136,6 +138,11 @@ def label(name: str) -> str:
         return "-".join(_WORDS[w] for w in words)
     text = " ".join(_WORDS.get(w, w) for w in words)
     return text[:1].upper() + text[1:] if find_variant(name) else text
+
+
+def published(name: str) -> str:
+    """How a variant of the published table is written: as `label`, baselines with their seed."""
+    return PUBLISHED.get(name, label(name))
 
 
 @contextmanager

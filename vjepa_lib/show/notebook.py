@@ -222,25 +222,3 @@ def open_notebook(
         device or os.environ.get("VJEPA_DEVICE", "cpu"),
         Gallery(folder.resolve(), name, "" if published else chosen.name),
     )
-
-
-class Session(Notebook):
-    """As `setup` returns it: runs and results are asked for by hand."""
-
-    def configs(self, asked: Iterable[tuple[str, ...]]) -> list[study.RunConfig]:
-        """Runs of (variant, form) pairs, or triples with a regime, over the session's seeds."""
-        return study.configs_of(list(asked), self.profile.name, self.seeds)
-
-    def results(self, configs: Sequence[study.RunConfig]) -> pd.DataFrame:
-        """Metrics of runs; finished ones are read, missing ones are trained."""
-        return study.metrics(configs, self.jobs, self.device)
-
-    def clips(self):
-        """The embedded domains, decoded."""
-        return study.clip_sets(self.profile.data, self.jobs, True)
-
-
-def setup(*args, **options) -> Session:
-    """As `open_notebook`, for notebooks that ask for runs and results by hand."""
-    nb = open_notebook(*args, **options)
-    return Session(nb.number, nb.profile, nb.seeds, nb.jobs, nb.device, nb.out)

@@ -28,6 +28,16 @@ def first_clips(sets: Mapping[str, ClipSet], domains: Sequence[str]) -> list[Row
     return [(name, sets[name].frames[0].numpy(), None) for name in domains]
 
 
+def labelled_first_clips(sets: Mapping[str, ClipSet]) -> list[Row]:
+    """The first clip of every domain, with its label where it has one."""
+    rows: list[Row] = []
+    for name, clips in sets.items():
+        label = clips.label_names[int(clips.labels[0])]
+        title = name if label == "unlabelled" else f"{name}\n{label}"
+        rows.append((title, clips.frames[0].numpy(), None))
+    return rows
+
+
 def _white(frames: np.ndarray) -> np.ndarray:
     """Empty frames, for maps that are to be seen alone."""
     return np.full_like(frames, 255)
@@ -140,6 +150,32 @@ def motion_and_hiding(
     for ax, title in zip(fig.axes, ("first frame", "motion", *hidden[0]), strict=False):
         ax.set_title(title, fontsize=6)
     return fig
+
+
+def hidden_tokens(
+    drawn: Mapping[tuple[str, int], tuple[Tensor, Tensor]], grid: Grid
+) -> dict[tuple[str, int], np.ndarray]:
+    """Tokens of one clip that the context encoder does not see, [T, h, w] bool.
+
+    Parameters
+    ----------
+    drawn : of `masks.draw_masks`.
+    """
+    everything = torch.ones(grid.n, dtype=torch.bool)
+    return {
+        key: everything.scatter(0, context[0], False).view(grid.shape).numpy()
+        for key, (context, _) in drawn.items()
+    }
+
+
+def hidden(frames: Tensor, masks: Mapping[tuple[str, int], np.ndarray]) -> list[Row]:
+    """One clip under each of its masks, of `hidden_tokens`.
+
+    Parameters
+    ----------
+    frames : [F, H, W, 3]
+    """
+    return [(f"{kind}\ngroup {group}", frames.numpy(), m) for (kind, group), m in masks.items()]
 
 
 def predicted(

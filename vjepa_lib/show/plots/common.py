@@ -1,4 +1,4 @@
-"""What the plots share: facets, ticks, limits that cut long intervals, order, columns of a legend."""
+"""What the plots share: facets, ticks, limits that cut long intervals, order, legends."""
 
 from __future__ import annotations
 

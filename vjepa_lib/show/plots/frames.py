@@ -12,13 +12,49 @@ from vjepa_lib.errors import ShapeError
 from vjepa_lib.show.look import PAGE
 from vjepa_lib.show.plots.common import styled
 
+MASK_COLOUR = "#EE7733"
+
+
+def overlay(
+    title: str,
+    frames: np.ndarray,
+    mask: np.ndarray | None,
+    tubelet: int = 2,
+    mask_colour: str = MASK_COLOUR,
+    opacity: float = 0.65,
+) -> np.ndarray:
+    """Frames of a clip under a mask: [F, H, W, 3], 0..1; the parameters are those of `clips`.
+
+    Raises
+    ------
+    ShapeError : frames or mask of another shape; the sentence names them by the title.
+    """
+    frames = np.asarray(frames)
+    if frames.ndim != 4 or frames.shape[-1] != 3:
+        raise ShapeError(f"Frames of {title!r} have shape {frames.shape}; give [F, H, W, 3].")
+    scale = 255.0 if frames.dtype == np.uint8 else 1.0
+    frames = np.clip(frames.astype(float) / scale, 0, 1)
+    if mask is None:
+        return frames
+    f, h, w = frames.shape[:3]
+    mask = np.asarray(mask, float)
+    mask = np.broadcast_to(mask, (-(-f // tubelet), *mask.shape[-2:]))
+    if h % mask.shape[1] or w % mask.shape[2]:
+        raise ShapeError(
+            f"Mask of {title!r} has {mask.shape[1]} x {mask.shape[2]} tokens, which do not "
+            f"divide frames of {h} x {w} pixels."
+        )
+    mask = mask.repeat(h // mask.shape[1], 1).repeat(w // mask.shape[2], 2)
+    cover = opacity * mask[np.arange(f) // tubelet][..., None]  # [F, H, W, 1]
+    return frames * (1 - cover) + cover * np.array(to_rgb(mask_colour))
+
 
 @styled
 def clips(
     rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]],
     every: int = 1,
     tubelet: int = 2,
-    mask_colour: str = "#EE7733",
+    mask_colour: str = MASK_COLOUR,
     opacity: float = 0.65,
     width: float = PAGE,
 ) -> Figure:
@@ -35,26 +71,10 @@ def clips(
     ------
     ShapeError : frames or mask of another shape.
     """
-    shown = []
-    for title, frames, mask in rows:
-        frames = np.asarray(frames)
-        if frames.ndim != 4 or frames.shape[-1] != 3:
-            raise ShapeError(f"Frames of {title!r} have shape {frames.shape}; give [F, H, W, 3].")
-        scale = 255.0 if frames.dtype == np.uint8 else 1.0
-        frames = np.clip(frames.astype(float) / scale, 0, 1)
-        if mask is not None:
-            f, h, w = frames.shape[:3]
-            mask = np.asarray(mask, float)
-            mask = np.broadcast_to(mask, (-(-f // tubelet), *mask.shape[-2:]))
-            if h % mask.shape[1] or w % mask.shape[2]:
-                raise ShapeError(
-                    f"Mask of {title!r} has {mask.shape[1]} x {mask.shape[2]} tokens, which do not "
-                    f"divide frames of {h} x {w} pixels."
-                )
-            mask = mask.repeat(h // mask.shape[1], 1).repeat(w // mask.shape[2], 2)
-            cover = opacity * mask[np.arange(f) // tubelet][..., None]  # [F, H, W, 1]
-            frames = frames * (1 - cover) + cover * np.array(to_rgb(mask_colour))
-        shown.append((title, frames[::every]))
+    shown = [
+        (title, overlay(title, frames, mask, tubelet, mask_colour, opacity)[::every])
+        for title, frames, mask in rows
+    ]
     n = max(len(f) for _, f in shown)
     _, h, w, _ = shown[0][1].shape
     fig = Figure(figsize=(width, (width - 0.9) / n * h / w * len(shown) + 0.3))
