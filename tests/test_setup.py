@@ -145,6 +145,7 @@ FLOORS = (
     "maps",
     "bench",
     "reproduce",
+    "__main__",
 )
 
 

@@ -15,5 +15,5 @@ A map, from the ground up; every package imports only from those above it in thi
 - `audit`: the paper's claims against its numbers, statistics and code.
 - `show`: figures, tables, notebooks, the report page.
 - `paper`: the published protocol on a reader's own data, from manifests to the table.
-- `bench`, `reproduce`: speed, and the main job from the command line.
+- `bench`, `reproduce`, `__main__`: speed, the main job, and variants from the command line.
 """

@@ -18,6 +18,7 @@ from pathlib import Path
 from vjepa_lib.errors import CompanionError, ConfigError
 
 VARIABLE = "VJEPA_WITH"
+MODULES = "vjepa_with_"  # how the names of loaded modules begin
 
 _loaded: dict[Path, tuple[int, int]] = {}  # path -> modification time and size when it was loaded
 _undo: dict[Path, list[Callable[[], object]]] = {}
@@ -84,7 +85,7 @@ def _load(path: Path) -> None:
         return
     _take_back(path)
     # Two files may have the same name in different folders.
-    name = f"vjepa_with_{zlib.crc32(str(path).encode()):08x}_{path.stem}"
+    name = f"{MODULES}{zlib.crc32(str(path).encode()):08x}_{path.stem}"
     spec = importlib.util.spec_from_loader(name, None, origin=str(path))
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(path)  # where `inspect` finds the source of its classes

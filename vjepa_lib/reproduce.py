@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from vjepa_lib import own_files
 from vjepa_lib.errors import CompanionError, ConfigError
 from vjepa_lib.provenance import ROOT
 
@@ -172,6 +173,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--profile", default=os.environ.get("VJEPA_PROFILE", "mini"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--with", dest="files", action="append", default=[], metavar="FILE",
+        help="a Python file of your own with terms and variants",
+    )  # fmt: skip
     parser.add_argument("--only", help="number or name of one notebook")
     parser.add_argument("--seeds", help="comma-separated, for instance 0,1,2")
     parser.add_argument("--cluster", choices=["ray"], help="train on a Ray cluster")
@@ -181,6 +186,7 @@ def main(argv: list[str] | None = None) -> int:
     from vjepa_lib.training.resume import status_of, termination_raises
 
     try:
+        own_files.use(args.files)
         seeds = tuple(int(s) for s in args.seeds.split(",")) if args.seeds else None
         with termination_raises():
             if args.verify:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from vjepa_lib import own_files
 from vjepa_lib.errors import CompanionError, RunStoreError
 from vjepa_lib.paper.config import Settings, load_settings
 from vjepa_lib.paper.probing import evaluate_official, probe
 from vjepa_lib.paper.tables import planned_runs, status, write_table
 from vjepa_lib.paper.training import TrainingRun, train, train_one, training_run
+from vjepa_lib.study.carried import Carried
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.training.distributed import ElsewhereError, start
 from vjepa_lib.training.resume import status_of, termination_raises
@@ -33,6 +35,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--config", type=Path, default=os.environ.get("VJEPA_PAPER", "paper.toml")
         )
+        command.add_argument(
+            "--with", dest="files", action="append", default=[], metavar="FILE",
+            help="a Python file of your own with terms and variants",
+        )  # fmt: skip
         if name in ("train", "probe"):
             command.add_argument("--variant")
             command.add_argument("--form", default="released", help="released or described")
@@ -67,7 +73,7 @@ def _train_command(settings: Settings, args: argparse.Namespace) -> None:
     wanted = _wanted(settings, args)
     if args.cluster:
         gpus = args.gpus if settings.device == "cuda" else 0.0
-        job = partial(train_one, settings)
+        job = Carried(partial(train_one, settings))
         ensure(settings.store, wanted, job, device=settings.device, cluster=args.cluster, gpus=gpus)
     for run in wanted:
         path = train(settings, run)
@@ -94,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         with termination_raises():
+            own_files.use(args.files)
             settings = load_settings(args.config)
             if args.command == "train":
                 _train_command(settings, args)

@@ -34,6 +34,7 @@ Digests = dict[tuple[str, str], str]  # (file, name) of a definition -> digest o
 # with a number of their own, `_CACHE_FORMAT`.
 _WITHOUT_EFFECT = (
     "errors.py",
+    "own_files.py",
     "provenance.py",
     "folders.py",
     "own_files.py",

@@ -14,6 +14,7 @@ from vjepa_lib.evaluation.evaluate import evaluate, supervised
 from vjepa_lib.evaluation.probes import split_rows
 from vjepa_lib.folders import data_root, runs_root
 from vjepa_lib.model.vit import Encoder
+from vjepa_lib.study.carried import Carried
 from vjepa_lib.study.configs import RunConfig, canonical
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.store import RunStore
@@ -141,7 +142,7 @@ def metrics(
     trained = [canonical(c) for c in configs]
     if store.missing(trained):
         clip_sets(configs[0].data, jobs, progress)  # once, before the processes start
-    ensure(store, trained, train_run, jobs, device, cluster, progress)
+    ensure(store, trained, Carried(train_run), jobs, device, cluster, progress)
     return pd.concat(
         [
             store.frame([run]).assign(**_names(c), trained_as=f"{run.variant} ({run.form})")

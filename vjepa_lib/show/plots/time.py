@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vjepa_lib.show.look import FAMILIES, PAGE, colour, label, line
+from vjepa_lib.show.look import PAGE, colour, label, line, term_colour
 from vjepa_lib.show.plots.common import appearance, facets, legend_columns, styled, ticks
 
 _DASHES = {"-": "", "--": (3.7, 1.6), "-.": (6.4, 1.6, 1, 1.6), ":": (1, 1.65)}  # matplotlib's
@@ -104,29 +104,10 @@ def curves(
     return fig
 
 
-# A term has the colour of the family of variants that it makes.
-_TERM_FAMILY = {
-    "hw": "hw",
-    "ld": "ld",
-    "fwm_static": "fwm",
-    "fwm_orth": "fwm",
-    "delta": "temporal",
-    "spectral": "temporal",
-    "ac": "action",
-    "ltc": "contrast",
-    "iic": "contrast",
-    "vclr": "contrast",
-    "kinematic": "kinematic",
-    "velgate": "dynamics",
-    "hamiltonian": "dynamics",
-    "sigreg": "dynamics",
-}
-
-
 def _term_ink(term: str) -> str:
     if term in ("jepa", "context"):
         return {"jepa": "#BBBBBB", "context": "#888888"}[term]
-    ink = FAMILIES[_TERM_FAMILY.get(term, "other")]
+    ink = term_colour(term)  # that of the family of variants that it makes
     if term == "fwm_orth":  # beside its static sister
         ink = to_hex(0.5 * np.array(to_rgb(ink)) + 0.5)
     return ink
