@@ -23,12 +23,15 @@ from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor, Pre
 from vjepa_lib.paper import Settings, config, load_settings, probing, tables, training, training_run
 from vjepa_lib.paper.__main__ import main
 from vjepa_lib.settings import override
+from vjepa_lib.study import fingerprint
+from vjepa_lib.study.fingerprint import code_of
 from vjepa_lib.study.store import config_hash
 from vjepa_lib.training.sources import StreamedClips
 from vjepa_lib.video.clip_reader import ClipSpec
 from vjepa_lib.video.manifests import read_manifest
 
 ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("variant", "form", "regime", "seed")
 
 
 @pytest.fixture(scope="module")
@@ -435,6 +438,35 @@ def test_features_are_those_of_the_encoder_and_survive_a_kill(made, encoder, tmp
     # Features of other clips or another encoder are never taken for these.
     short = read_features(encoder, clips, tmp_path / "b", False, progress=False)
     assert short.tokens is None and torch.equal(short.mean, whole.mean)
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["", "null", "[]", "{}", '{"rows": 8, "skipped": []}', '{"rows": 99, "skipped": {}}',
+     '{"rows": -4, "skipped": {}}', '{"rows": true, "skipped": {}}', '{"rows": 1e999, "skipped": {}}',
+     '{"rows": 8, "skipped": {"x": "?"}}', '{"rows": 8, "skipped": {"10": "?"}}'],
+)  # fmt: skip
+def test_a_damaged_note_of_the_progress_starts_anew(made, encoder, tmp_path, note):
+    want = read_features(encoder, streamed(made, 1), tmp_path / "f", False, progress=False)
+    (tmp_path / "f" / "progress.json").write_text(note)
+    array = np.load(tmp_path / "f" / "mean.npy")
+    np.save(tmp_path / "f" / "mean.npy", array * 0)
+    again = read_features(encoder, streamed(made, 1), tmp_path / "f", False, progress=False)
+    assert torch.equal(again.mean, want.mean) and again.skipped == {}
+
+
+def test_status_and_features_know_other_code(done, tmp_path, monkeypatch):
+    s = load_settings(done)
+    run = training_run(s, "fwm_hw_ld", seed=3)
+    assert "finished" in set(paper.status(s).training)
+    reading = probing.probe_run(s, {k: getattr(run, k) for k in NAMES}, config_hash(run),
+                                run.train.encoder, "ucf101")  # fmt: skip
+    assert {"terms/hw", "step", "model", "readings"} <= set(code_of(reading))
+    monkeypatch.setattr(fingerprint, "parts", lambda roots: dict.fromkeys(roots, "edited"))
+    text = " ".join(paper.status(s).training)
+    assert "was made with another version of the data" in text and "finished" not in text
+    with pytest.raises(RunStoreError, match="another version of .* terms jepa, context"):
+        s.store.load(run)
 
 
 def test_broken_files_are_left_out_and_counted(made, encoder, tmp_path, monkeypatch):

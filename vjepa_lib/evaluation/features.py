@@ -62,16 +62,24 @@ def _array(path: Path, shape: tuple[int, ...], go_on: bool) -> np.ndarray:
 
 
 def _progress(folder: Path, shapes: dict[str, tuple[int, ...]]) -> dict:
-    """What an earlier pass left: rows done and files skipped."""
+    """What an earlier pass left: rows done and files skipped; nothing if any of it is damaged."""
     nothing = {"rows": 0, "skipped": {}}
     try:
         found = json.loads((folder / "progress.json").read_text())
-        for name, shape in shapes.items():
-            if np.load(folder / f"{name}.npy", mmap_mode="r").shape != shape:
-                return nothing
-        return {"rows": int(found["rows"]), "skipped": dict(found["skipped"])}
-    except (OSError, ValueError, KeyError, TypeError):
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in shapes]
+        rows = found["rows"]
+        skipped = {int(row): str(why) for row, why in found["skipped"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return nothing
+    count = next(iter(shapes.values()))[0]
+    fits = [a.shape for a in arrays] == [*shapes.values()] and all(
+        a.dtype == np.float16 for a in arrays
+    )
+    if not fits or type(rows) is not int or not 0 <= rows <= count:
+        return nothing
+    if not all(0 <= row < count for row in skipped):
+        return nothing
+    return {"rows": rows, "skipped": skipped}
 
 
 @torch.inference_mode()
@@ -119,7 +127,7 @@ def read_features(
             "name another folder with `features`, or use fewer clips with [train_per_class]."
         ) from error
     device = next(encoder.parameters()).device
-    clips.skipped |= {int(row): why for row, why in done["skipped"].items()}
+    clips.skipped |= done["skipped"]
 
     def note(rows: int) -> None:
         for array in arrays.values():

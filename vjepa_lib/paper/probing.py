@@ -23,7 +23,7 @@ from vjepa_lib.paper.config import PROTOCOLS, Heads, Protocol, Settings, load_se
 from vjepa_lib.paper.rows import last_change, rows_of
 from vjepa_lib.paper.training import TrainingRun, load_encoder
 from vjepa_lib.study.ensure import ensure
-from vjepa_lib.study.fingerprint import training_code
+from vjepa_lib.study.fingerprint import code_of, parts, training_code
 from vjepa_lib.study.store import config_hash
 from vjepa_lib.training.distributed import check_device
 from vjepa_lib.training.resume import save_weights
@@ -126,7 +126,9 @@ def _read(
     clips = StreamedClips(manifest, run.clip, settings.workers, skip_broken=True)
     kept = folder
     if settings.features:
-        key = config_hash([run.encoder, run.rows, run.clip])
+        # Not those of the same configuration trained with other code; other heads share them.
+        code = code_of(run) | parts({"readings": [read_features]})
+        key = config_hash([run.encoder, run.rows, run.clip, code])
         kept = settings.features / f"{run.benchmark}-{key}"
     tokens_wanted = "attentive" in run.protocol.probes
     # Readings with other heads may share the features, and be asked for at the same time.

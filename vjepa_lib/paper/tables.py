@@ -74,7 +74,7 @@ def planned_runs(settings: Settings) -> list[TrainingRun]:
 
 
 def _state(store: RunStore, run: TrainingRun | ProbeRun) -> str:
-    """'finished', 'running', 'stopped ...' or 'missing'."""
+    """'finished', 'running', 'stopped ...', 'missing', or why a finished run is not used."""
     if store.has(run):
         return "finished"
     lock = store.root / ".locks" / config_hash(run)
@@ -93,7 +93,9 @@ def _state(store: RunStore, run: TrainingRun | ProbeRun) -> str:
         except Exception:  # damaged in one of many ways; `train` says how to go on
             return "stopped, checkpoint damaged"
         return f"stopped at step {step} of {run.train.schedule.steps}"
-    return "started" if store.partial(run).exists() else "missing"
+    if store.partial(run).exists():
+        return "started"
+    return store.trouble(run) or "missing"
 
 
 def status(settings: Settings) -> pd.DataFrame:
