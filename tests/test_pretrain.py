@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import multiprocessing as mp
 
+from vjepa_lib.bench.reference import step_by_group
 from vjepa_lib.errors import ConfigError, DataError, RunStoreError
 from vjepa_lib.model.masking import MaskingConfig
 from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
@@ -137,6 +138,26 @@ def test_heads_do_not_change_the_networks_nor_terms_the_clips():
     clips = mixture().batch(Draw(0, 4, 0))
     for (a, b), (c, d) in zip(plain.draw_masks(clips), more.draw_masks(clips), strict=True):
         assert torch.equal(a, c) and torch.equal(b, d)
+
+
+def test_steps_equal_the_plain_form():
+    """Losses and weights of the first steps, with and without the context loss."""
+    make = setup(
+        TermSpec("ld", options=(("hidden", 8),)),
+        schedule={"steps": 6, "context_start": 0.3, "context_end": 0.6, "momentum": 0.9},
+    )
+    ours, plain = Trainer(make), Trainer(make)
+    for step in range(6):
+        clips = mixture().batch(Draw(step, 4, 0))
+        total = ours.train_step(clips)["total"]
+        assert float(total) == pytest.approx(float(step_by_group(plain, clips)), rel=1e-5)
+    start = Trainer(make)
+    for name, module in ours.modules().items():
+        want = plain.modules()[name].state_dict()
+        for key, value in module.state_dict().items():
+            assert torch.allclose(value, want[key], atol=1e-5), (name, key)
+    moved = zip(ours.target_encoder.parameters(), start.target_encoder.parameters(), strict=True)
+    assert max(float((a - b).abs().max()) for a, b in moved) > 1e-4  # far more than the tolerance
 
 
 def test_parts_add_up_to_the_batch():

@@ -8,16 +8,14 @@ import torch
 from torch.nn import functional as F
 
 from vjepa_lib.errors import ConfigError, ShapeError
-from vjepa_lib.model.rotary import rope_table
+from vjepa_lib.model.rotary import Rotary, rope_table, rotate
 from vjepa_lib.model.vit import (
     V_JEPA_2,
     Encoder,
     EncoderConfig,
     Predictor,
     PredictorConfig,
-    Rotary,
     layer_norm_levels,
-    rotate,
 )
 
 # 2 x 2 x 3 tokens; 16 channels a head, of which 4 are not rotated.
@@ -140,6 +138,34 @@ def plain_predictor(predictor, z, context, target, group):
         zhat.append(predictor.head(x[k:]))
         zhat_ctx.append(predictor.head_context(x[:k]))
     return torch.stack(zhat), torch.stack(zhat_ctx)
+
+
+@pytest.mark.parametrize("saving", [False, True], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("with_context", [True, False])
+def test_mask_groups_in_one_pass_are_the_groups_one_by_one(clip, with_context, saving):
+    """Values and every gradient, to rounding: the groups do not see one another."""
+    torch.manual_seed(0)
+    encoder = lively(Encoder(replace(TINY, activation_checkpointing=saving)))
+    predictor = lively(Predictor(encoder.cfg, SMALL_PREDICTOR))
+    contexts = [torch.tensor([[0, 1, 4], [2, 3, 11]]), torch.tensor([[5, 6], [0, 7]])]
+    targets = [torch.tensor([[2, 7], [0, 1]]), torch.tensor([[0, 1, 2, 3], [8, 9, 10, 11]])]
+
+    def grads(z, zhat, zhat_ctx):
+        outputs = [*z, *zhat, *(zhat_ctx if with_context else ())]
+        loss = sum((x * torch.arange(x.numel()).view_as(x).sin()).sum() for x in outputs)
+        networks = [*encoder.parameters(), *predictor.parameters()]
+        return outputs, torch.autograd.grad(loss, networks, allow_unused=True)
+
+    z = [encoder(clip, c) for c in contexts]
+    apart = [
+        predictor(*inputs, group, with_context=with_context)
+        for group, inputs in enumerate(zip(z, contexts, targets))
+    ]
+    want = grads(z, *zip(*apart))
+    z = encoder(clip, contexts)
+    got = grads(z, *predictor(z, contexts, targets, with_context=with_context))
+    for a, b in zip([*want[0], *want[1]], [*got[0], *got[1]], strict=True):
+        assert (a is None and b is None) or torch.allclose(a, b, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("switches", [{}, V_JEPA_2], ids=["2.1", "2"])

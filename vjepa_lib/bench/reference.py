@@ -11,6 +11,9 @@ from torch import Tensor
 
 from vjepa_lib.model.grid import Grid, positions
 from vjepa_lib.model.masking import REDRAWS, MaskingConfig, block_size, least_context
+from vjepa_lib.model.vit import layer_norm_levels
+from vjepa_lib.objectives import LatentBatch
+from vjepa_lib.training.trainer import Trainer
 
 
 def distance_by_token(context: Tensor, target: Tensor, grid: Grid) -> Tensor:
@@ -119,3 +122,80 @@ def epps_pulley_by_point(samples: Tensor, t_max: float = 3.0, points: int = 17) 
     angle = samples[..., None] * t  # [n, S, points]
     gap = (angle.cos().mean(0) - normal) ** 2 + angle.sin().mean(0) ** 2  # [S, points]
     return 2 * len(samples) * torch.trapezoid(gap * normal, t)
+
+
+def step_by_group(trainer: Trainer, clips: Tensor) -> Tensor:
+    """One training step as first written down: mask groups in turn, weights one by one.
+
+    For a run with a moving-average target whose batch is one part, on one process, and whose terms
+    look at no other views. The weights are those of `trainer`, with moments of AdamW in its
+    optimiser's state.
+
+    Parameters
+    ----------
+    clips : [B, 3, F, H, W], normalised.
+
+    Returns
+    -------
+    The total loss before the step.
+    """
+    setup, schedule = trainer.setup, trainer.setup.schedule
+    masks = trainer.draw_masks(clips)
+    z, zhat, zhat_ctx = [], [], []
+    for group, (context, target) in enumerate(masks):
+        z.append(trainer.context_encoder(clips, context))
+        at_target, at_context = trainer.predictor(z[-1], context, target, group)
+        zhat.append(at_target)
+        zhat_ctx.append(at_context)
+    levels = len(setup.encoder.levels)
+    with torch.no_grad():
+        h = layer_norm_levels(trainer.target_encoder(clips), levels)
+    total, _ = trainer.objective(
+        LatentBatch(
+            z=z,
+            zhat=zhat,
+            zhat_ctx=zhat_ctx,
+            h=h,
+            context_index=[c for c, _ in masks],
+            target_index=[t for _, t in masks],
+            grid=setup.encoder.grid,
+            n_levels=levels,
+            clip=clips,
+            progress=trainer.progress,
+        )
+    )
+    trainer.optimizer.zero_grad()
+    total.backward()
+    for group in trainer.optimizer.param_groups:
+        group["lr"] = schedule.learning_rate(trainer.step)
+        for p in group["params"]:
+            if p.grad is not None:
+                _adamw(p, trainer.optimizer.state[p], **group)
+    momentum = schedule.ema_momentum(trainer.step)
+    pairs = zip(trainer.target_encoder.parameters(), trainer.context_encoder.parameters())
+    with torch.no_grad():
+        for slow, fast in pairs:
+            slow.copy_(momentum * slow + (1 - momentum) * fast)
+    trainer.step += 1
+    return total.detach()
+
+
+@torch.no_grad()
+def _adamw(
+    p: Tensor,
+    state: dict,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    **others,
+) -> None:
+    """Move one weight as AdamW says (Loshchilov and Hutter, arXiv 1711.05101, algorithm 2)."""
+    if not state:
+        state |= {"count": 0, "mean": torch.zeros_like(p), "square": torch.zeros_like(p)}
+    state["count"] += 1
+    state["mean"] = betas[0] * state["mean"] + (1 - betas[0]) * p.grad
+    state["square"] = betas[1] * state["square"] + (1 - betas[1]) * p.grad**2
+    mean = state["mean"] / (1 - betas[0] ** state["count"])
+    square = state["square"] / (1 - betas[1] ** state["count"])
+    p.copy_(p - lr * weight_decay * p - lr * mean / (square.sqrt() + eps))

@@ -42,14 +42,16 @@ def rotate(x: Tensor, rope: Tensor) -> Tensor:
 
     Parameters
     ----------
-    x : [B, N, heads, head_dim] queries or keys.
+    x : [B, N, ..., heads, head_dim] queries or keys, or [B, N, 2, heads, head_dim] both.
     rope : what `Rotary` gives: complex [1 or B, N, 1, head_dim / 2], or cosines and sines, real
         [2, 1 or B, N, 1, head_dim].
 
     Returns
     -------
-    [B, N, heads, head_dim]
+    As x.
     """
+    if x.ndim == 5:
+        rope = rope.unsqueeze(-3)
     if rope.is_complex():
         pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
         return torch.view_as_real(pairs * rope).flatten(-2).to(x.dtype)
@@ -73,7 +75,9 @@ class Rotary(nn.Module):
 
     def forward(self, index: Tensor | None, n: int) -> Tensor:
         """Angles of the tokens `index` [B, K], or of the first n, in the form `rotate` takes."""
-        table = self.table[:, :n] if index is None else self.table[:, index]
+        table = self.table[:, :n]
+        if index is not None:
+            table = self.table.index_select(1, index.flatten())
         table = table.reshape(2, -1, n, 1, table.shape[-1])
         if self.paired and table.device.type == "cpu":
             cos, sin = table.float()[..., ::2]

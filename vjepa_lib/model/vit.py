@@ -9,17 +9,17 @@ switches of V-JEPA 2 (`V_JEPA_2`) turn it into that model, whose weights `checkp
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from vjepa_lib.errors import ConfigError, ShapeError
+from vjepa_lib.model.blocks import Block, through
 from vjepa_lib.model.grid import Grid
-from vjepa_lib.model.rotary import Rotary, rotate
+from vjepa_lib.model.rotary import Rotary
 
 MODALITIES = ("video", "image")
 
@@ -159,31 +159,6 @@ def check_index(index: Tensor, batch: int, n: int, name: str) -> None:
             )
 
 
-class Block(nn.Module):
-    """Pre-norm transformer block: attention with rotary positions, then an MLP with GELU."""
-
-    def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
-        super().__init__()
-        hidden = int(width * mlp_ratio)
-        self.heads = heads
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
-
-    def forward(self, x: Tensor, rope: Tensor) -> Tensor:
-        """Tokens x [B, N, width] and the angles of their positions -> [B, N, width]."""
-        # Split, not index: the gradient of a split is one concatenation, that of indexing a full
-        # array of zeros for each part.
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).unbind(2)
-        q, k, v = (u.transpose(1, 2) for u in (rotate(q, rope), rotate(k, rope), v))
-        y = F.scaled_dot_product_attention(q, k, v)  # [B, heads, N, head_dim]
-        x = x + self.proj(y.transpose(1, 2).flatten(2))
-        return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
-
-
 def _initialise(module: nn.Module, blocks: nn.ModuleList, std: float) -> None:
     """Normal weights, zero biases; residual branches shrink with depth (V-JEPA).
 
@@ -207,16 +182,6 @@ def _add_modality(x: Tensor, vectors: nn.ParameterDict | None, modality: str) ->
     if modality not in MODALITIES:
         raise ConfigError(f"Unknown modality {modality!r}: choose one of {', '.join(MODALITIES)}.")
     return x if vectors is None else x + vectors[modality]
-
-
-def _through(blocks: nn.ModuleList, x: Tensor, rope: Tensor, save_memory: bool) -> Iterator[Tensor]:
-    """Outputs of all blocks in turn; `save_memory` recomputes them in the backward pass."""
-    for block in blocks:
-        if save_memory and torch.is_grad_enabled():
-            x = checkpoint(block, x, rope, use_reentrant=False)
-        else:
-            x = block(x, rope)
-        yield x
 
 
 class Encoder(nn.Module):
@@ -295,38 +260,43 @@ class Encoder(nn.Module):
     def forward(
         self,
         clip: Tensor,
-        index: Tensor | None = None,
+        index: Tensor | Sequence[Tensor] | None = None,
         levels: bool = True,
         modality: str = "video",
-    ) -> Tensor:
+    ) -> Tensor | list[Tensor]:
         """Encode all tokens of a clip, or only those of a mask.
 
         Parameters
         ----------
         clip : [B, 3, F, H, W] float, normalised; [B, 3, 1, H, W] for an image with
             `image_patches`; or tubelets already cut by `patchify`, [B, N, P].
-        index : [B, K] token numbers to keep (the context), or None for all N.
+        index : [B, K] token numbers to keep (the context), or None for all N. A list of such
+            masks is encoded in one pass; each sees its own tokens only.
         levels : return every level (training) or the last alone (evaluation).
         modality : 'video' or 'image'.
 
         Returns
         -------
-        [B, K or N, L * width] or [B, K or N, width]
+        [B, K or N, L * width] or [B, K or N, width]; for a list of masks a list of them.
 
         Raises
         ------
         ShapeError : the clip or the index does not fit the token grid.
         ConfigError : an unknown modality.
         """
+        lengths, several = None, isinstance(index, (list, tuple))
+        if several:
+            lengths, index = [i.shape[1] for i in index], torch.cat(list(index), 1)
         still = modality == "image" and self.patch_embed_image is not None
         embed = self.patch_embed_image if still else self.patch_embed
         x = _add_modality(embed(self.patchify(clip, index, still)), self.modality, modality)
         rope = self.rotary(index, x.shape[1])
         norms = dict(zip(self.cfg.levels, self.norms))
         wanted = norms if levels else {self.cfg.depth: norms[self.cfg.depth]}
-        blocks = _through(self.blocks, x, rope, self.activation_checkpointing)
+        blocks = through(self.blocks, x, rope, lengths, self.activation_checkpointing)
         outputs = [wanted[n](h) for n, h in enumerate(blocks, 1) if n in wanted]
-        return torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+        out = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+        return list(out.split(lengths, 1)) if several else out
 
 
 class Predictor(nn.Module):
@@ -364,32 +334,62 @@ class Predictor(nn.Module):
 
     def forward(
         self,
-        z: Tensor,
-        context_index: Tensor,
-        target_index: Tensor,
+        z: Tensor | Sequence[Tensor],
+        context_index: Tensor | Sequence[Tensor],
+        target_index: Tensor | Sequence[Tensor],
         group: int = 0,
         modality: str = "video",
         with_context: bool = True,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Predict.
+    ) -> tuple[Tensor | list[Tensor], Tensor | list[Tensor] | None]:
+        """Predict, for one mask group, or for several in one pass.
 
         Parameters
         ----------
-        z : [B, K, L * D] context tokens.
-        context_index, target_index : [B, K] and [B, M] token numbers.
+        z : [B, K, L * D] context tokens; a list of them for groups `group`, `group` + 1, ...
+        context_index, target_index : [B, K] and [B, M] token numbers; lists where z is one.
         group : number of the mask group, which chooses the mask token (cyclically).
         modality : 'video' or 'image'.
         with_context : also predict at the context positions (the dense loss of 2.1).
 
         Returns
         -------
-        zhat [B, M, L * D], zhat_ctx [B, K, L * D] or None
+        zhat [B, M, L * D], zhat_ctx [B, K, L * D] or None; lists where z is one.
 
         Raises
         ------
         ShapeError : tokens and indices disagree.
         ConfigError : an unknown modality.
         """
+        if isinstance(z, Tensor):
+            zhat, zhat_ctx = self(
+                [z], [context_index], [target_index], group, modality, with_context
+            )
+            return zhat[0], None if zhat_ctx is None else zhat_ctx[0]
+        for tokens, context, target in zip(z, context_index, target_index, strict=True):
+            self._check(tokens, context, target)
+        with_context = with_context and self.head_context is not None
+        k, m = ([i.shape[1] for i in index] for index in (context_index, target_index))
+        # Attention with rotary positions does not see the order of its tokens, so what the
+        # official code sorts by position before the blocks and unsorts after them stays as it is:
+        # the context of a group, then its targets, then the next group.
+        x, index = [], []
+        for number, tokens in enumerate(self.embed(torch.cat(list(z), 1)).split(k, 1)):
+            mask = self.mask_tokens[(group + number) % len(self.mask_tokens)].to(tokens.dtype)
+            x += [tokens, mask.expand(len(tokens), m[number], -1)]
+            index += [context_index[number], target_index[number]]
+        x = _add_modality(torch.cat(x, 1), self.modality, modality)
+        rope = self.rotary(torch.cat(index, 1), x.shape[1])
+        lengths = [a + b for a, b in zip(k, m, strict=True)]
+        for out in through(self.blocks, x, rope, lengths, self.activation_checkpointing):
+            x = out
+        parts = self.norm(x).split([n for both in zip(k, m, strict=True) for n in both], 1)
+        zhat = list(self.head(torch.cat(parts[1::2], 1)).split(m, 1))
+        if not with_context:
+            return zhat, None
+        return zhat, list(self.head_context(torch.cat(parts[::2], 1)).split(k, 1))
+
+    def _check(self, z: Tensor, context_index: Tensor, target_index: Tensor) -> None:
+        """Raise ShapeError unless tokens and indices of a mask group fit."""
         if z.ndim != 3 or z.shape[-1] != self.in_dim:
             raise ShapeError(
                 f"The predictor takes context tokens [B, K, {self.in_dim}], not {list(z.shape)}: "
@@ -403,20 +403,6 @@ class Predictor(nn.Module):
             )
         check_index(context_index, b, self.grid.n, "context_index")
         check_index(target_index, b, self.grid.n, "target_index")
-        # Attention with rotary positions does not see the order of its tokens, so what the
-        # official code sorts by position before the blocks and unsorts after them stays as it is.
-        masks = self.mask_tokens[group % len(self.mask_tokens)].expand(b, target_index.shape[1], -1)
-        context = self.embed(z)
-        x = torch.cat([context, masks.to(context.dtype)], 1)
-        x = _add_modality(x, self.modality, modality)
-        rope = self.rotary(torch.cat([context_index, target_index], 1), x.shape[1])
-        for out in _through(self.blocks, x, rope, self.activation_checkpointing):
-            x = out
-        x = self.norm(x)
-        zhat_ctx = None
-        if self.head_context is not None and with_context:
-            zhat_ctx = self.head_context(x[:, :k])
-        return self.head(x[:, k:]), zhat_ctx
 
 
 def layer_norm_levels(h: Tensor, n_levels: int) -> Tensor:

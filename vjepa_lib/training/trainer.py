@@ -252,26 +252,21 @@ class Trainer:
         if with_context is None:
             with_context = self._needs_context_loss()
         rows, whole = self.sharing.encoded(len(clips)), self.sharing.whole_part
-        z, zhat, zhat_ctx, views = [], [], [], {}
+        contexts, targets = ([index[rows] for index in each] for each in zip(*masks, strict=True))
+        views = {}
         with self._autocast():
-            patches = self.context_encoder.patchify(clips[rows])  # once, for all three passes
+            patches = self.context_encoder.patchify(clips[rows])  # once, for all passes
             h = whole(self.targets(patches))
-            for group, (context, target) in enumerate(masks):
-                tokens = self.context_encoder(patches, context[rows])
-                at_target, at_context = self.predictor(
-                    tokens, context[rows], target[rows], group, with_context=with_context
-                )
-                z.append(whole(tokens))
-                zhat.append(whole(at_target))
-                if with_context:
-                    zhat_ctx.append(whole(at_context))
+            # All mask groups in one pass: attention keeps them apart.
+            z = self.context_encoder(patches, contexts)
+            zhat, zhat_ctx = self.predictor(z, contexts, targets, with_context=with_context)
             for name in self.objective.needs_views:
                 view = VIEWS[name](clips, generator)[rows]
-                views[name] = whole(self.context_encoder(view, masks[-1][0][rows]).mean(1))
+                views[name] = whole(self.context_encoder(view, contexts[-1]).mean(1))
         batch = LatentBatch(
-            z=z,
-            zhat=zhat,
-            zhat_ctx=zhat_ctx,
+            z=[whole(x) for x in z],
+            zhat=[whole(x) for x in zhat],
+            zhat_ctx=[whole(x) for x in zhat_ctx or ()],
             h=h,
             context_index=[c for c, _ in masks],
             target_index=[t for _, t in masks],
