@@ -79,6 +79,7 @@ test: export VJEPA_DATA := $(CURDIR)/build/test/data
 test: export VJEPA_FIGURES := $(CURDIR)/build/test/figures
 test: $(STAMP)
 	@$(PY) -m ruff check --quiet vjepa_lib tests notebooks
+	@$(PY) -m ruff format --check --quiet vjepa_lib tests notebooks
 	@$(PY) -m vjepa_lib.reproduce --profile smoke --jobs $(JOBS) --train-only
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval-lax --nbval-cell-timeout 300 tests notebooks
 
@@ -93,6 +94,7 @@ bench: $(STAMP)
 
 lint: $(STAMP)
 	@$(PY) -m ruff check vjepa_lib tests notebooks
+	@$(PY) -m ruff format --check vjepa_lib tests notebooks
 
 clean:
 	rm -rf build figures/*.png figures/*.svg figures/*.csv figures/*.md figures/*.tex figures/*.html figures/*.json figures/notebooks

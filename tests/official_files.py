@@ -1,4 +1,4 @@
-"""Small annotation sets in the official formats, with empty files for videos, for tests of faults."""
+"""Small annotation sets in the official formats, with empty files for videos, to test faults."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Slow, obvious forms of the objectives: one clip and one token at a time, straight from formulas."""
+"""Slow, obvious forms of the objectives: a clip and a token at a time, straight from formulas."""
 
 import math
 

@@ -223,7 +223,8 @@ def environment(**more):
 def begin(*arguments, **more):
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
-        cwd=ROOT, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env=environment(**more), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 

@@ -92,7 +92,8 @@ def test_shares_weigh_every_term():
     steps = config.train.schedule.steps
     curves = pd.DataFrame(
         {"step": range(steps), "seed": 0, "variant": "ld", "form": "released", "regime": "mixed",
-         "jepa": 3.0, "ld": 1.0, "context": [np.nan] * (steps // 2 + 1) + [2.0] * (steps - steps // 2 - 1)}
+         "jepa": 3.0, "ld": 1.0,
+         "context": [np.nan] * (steps // 2 + 1) + [2.0] * (steps - steps // 2 - 1)}
     )  # fmt: skip
     shares = term_shares(curves, config)
     context = shares[shares.term == "context"].set_index("step").value
@@ -153,12 +154,12 @@ def test_what_is_found_says_where_effects_are_clear(crossing, capsys):
     said = capsys.readouterr().out
     assert "a, 2 to 3 seeds, mean" in said
     assert (
-        "  fwm (described): clear gain on fine_motion, shift_kinetics, shift_hacs; clear loss on actions\n"
-        in said
+        "  fwm (described): clear gain on fine_motion, shift_kinetics, shift_hacs; clear loss on "
+        "actions\n" in said
     )
     assert (
-        "  vclr: clear gain on actions, fine_motion, shift_kinetics, shift_hacs; clear loss on none\n"
-        in said
+        "  vclr: clear gain on actions, fine_motion, shift_kinetics, shift_hacs; clear loss on "
+        "none\n" in said
     )
 
 
@@ -369,7 +370,8 @@ def leak_rows(variant, form, cut, scores):
 
 def test_leakage_uses_the_cut_of_the_form():
     scores = {("texture", "appearance"): 90, ("texture", "dynamics"): 50,
-              ("camera", "appearance"): 30, ("camera", "dynamics"): 80, ("camera", "all"): 85}  # fmt: skip
+              ("camera", "appearance"): 30, ("camera", "dynamics"): 80,
+              ("camera", "all"): 85}  # fmt: skip
     wrong = {k: 1 for k in scores}
     table = pd.DataFrame(
         leak_rows("fwm", "described", "described", scores)
@@ -394,7 +396,8 @@ def test_leakage_uses_the_cut_of_the_form():
 
 def test_low_shot_reads_the_share_from_the_probe():
     rows = [result("baseline", "released", 0, t, "actions", p) for p, t in
-            (("linear", 60.0), ("linear_1%", 20.0), ("linear_50%", 55.0), ("attentive", 99.0))]  # fmt: skip
+            (("linear", 60.0), ("linear_1%", 20.0), ("linear_50%", 55.0),
+             ("attentive", 99.0))]  # fmt: skip
     got = combination.low_shot(pd.DataFrame(rows))
     assert got.share.tolist() == [1, 50, 100] and got.top1.tolist() == [20, 55, 60]
 

@@ -66,7 +66,7 @@ def test_the_untouched_files_are_read(name, tmp_path):
 
 
 def test_hacs_labels_that_pandas_wrote_again_mean_the_same(tmp_path):
-    """A column with an empty cell comes back as 1.0 and -1.0; -1.0 is a negative clip all the same."""
+    """A column with an empty cell comes back as 1.0 and -1.0; -1.0 is still a negative clip."""
     data_set, notes, videos = official_files.make("hacs", tmp_path)
     want = datasets.build(data_set, notes, videos)
     path = next(notes.rglob("*.csv"))
@@ -268,7 +268,7 @@ def put(value, at, new):
 
 
 def check(data_set, notes, videos):
-    """Build; what comes out is a manifest of these files that can be written and read, or a sentence."""
+    """Build; out comes a manifest of these files that can be written and read, or a sentence."""
     try:
         result = datasets.build(data_set, notes, videos)
     except CompanionError as error:

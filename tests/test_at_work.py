@@ -1,4 +1,4 @@
-"""Terms, masks and encoders looked at: against plain forms, and on encoders made for the purpose."""
+"""Terms, masks and encoders looked at: against plain forms, and on encoders made for it."""
 
 import numpy as np
 import pandas as pd

@@ -65,7 +65,7 @@ def masks():
 
 
 def repository_names(encoder, predictor):
-    """State dictionaries as the vjepa2 repository writes them (V-JEPA 2.1, distributed training)."""
+    """State dictionaries as the vjepa2 repository writes them (2.1, distributed training)."""
 
     def block(name):
         for part in ("qkv", "proj"):

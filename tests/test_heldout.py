@@ -1,4 +1,4 @@
-"""The held-out world: what was chosen stays chosen, splits share nothing, the label is in the video."""
+"""The held-out world: choices stay, splits share nothing, the label is in the video."""
 
 import hashlib
 import json

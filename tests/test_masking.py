@@ -171,7 +171,7 @@ def test_future_kinds_predict_everything_that_is_not_early_context(kind):
 
 @pytest.mark.parametrize("side", [3, 4, 5, 6, 8])
 def test_small_grids_keep_context(side):
-    """Two blocks of 70 % can cover a small grid: an eighth of the places stays free all the same."""
+    """Two blocks of 70 % can cover a small grid: still an eighth of the places stays free."""
     grid = Grid(4, side, side)
     least = least_context(MaskingConfig(), grid)
     assert least == math.ceil(side * side / 8)

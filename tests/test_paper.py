@@ -314,8 +314,8 @@ def test_published_numbers_stand_beside_ours(done, tmp_path):
         names |= {"variant": variant, "regime": regime, "seed": seed}
         reading = probing.probe_run(s, names, "x", s.model, benchmark)
         metrics = paper.probe(source, run, [benchmark], progress=False)
-        metrics = metrics.assign(top1=50.0)[["benchmark", "probe", "top1", "correct", "n_test", "n_train",
-                                             "broken", "epochs", "extension"]]  # fmt: skip
+        columns = ["benchmark", "probe", "top1", "correct", "n_test", "n_train", "broken"]
+        metrics = metrics.assign(top1=50.0)[[*columns, "epochs", "extension"]]
         s.store.save(reading, metrics, pd.DataFrame({"step": []}), 1.0)
     table = paper.table(s)
     published = table.set_index(["variant", "benchmark"]).published
@@ -443,7 +443,8 @@ def test_features_are_those_of_the_encoder_and_survive_a_kill(made, encoder, tmp
 @pytest.mark.parametrize(
     "note",
     ["", "null", "[]", "{}", '{"rows": 8, "skipped": []}', '{"rows": 99, "skipped": {}}',
-     '{"rows": -4, "skipped": {}}', '{"rows": true, "skipped": {}}', '{"rows": 1e999, "skipped": {}}',
+     '{"rows": -4, "skipped": {}}', '{"rows": true, "skipped": {}}',
+     '{"rows": 1e999, "skipped": {}}',
      '{"rows": 8, "skipped": {"x": "?"}}', '{"rows": 8, "skipped": {"10": "?"}}'],
 )  # fmt: skip
 def test_a_damaged_note_of_the_progress_starts_anew(made, encoder, tmp_path, note):

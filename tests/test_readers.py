@@ -1,4 +1,4 @@
-"""Readers of features: they are fitted in one world and read in another, and choose in the first."""
+"""Readers of features: fitted in one world, read in another, and choosing in the first."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_a_reader_keeps_its_class_boundaries_in_another_world():
 
 
 def test_strengths_reach_what_a_low_rank_latent_needs():
-    """Three channels of a small deviation beside nine of noise: shrinkage at 0.1 loses the answer."""
+    """Three channels of a small deviation, nine of noise: shrinkage at 0.1 loses the answer."""
     x, y = world(60, dim=3, noise=0.05)
     draw = np.random.default_rng(5)
     wide = np.c_[x, draw.normal(size=(60, 40))]

@@ -111,10 +111,23 @@ def test_condas_base_environment_is_refused(tmp_path):
 
 def test_variables_reach_the_command():
     done = subprocess.run(
-        ["make", "-n", "reproduce", "PROFILE=small", "JOBS=3", "DEVICE=cuda", "ONLY=07", "SEEDS=0,1"],
+        ["make", "-n", "reproduce",
+         "PROFILE=small", "JOBS=3", "DEVICE=cuda", "ONLY=07", "SEEDS=0,1"],
         cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert "--profile small --jobs 3 --device cuda --only 07 --seeds 0,1" in done.stdout
+
+
+@pytest.mark.parametrize("target", ["test", "lint"])
+def test_make_holds_style_and_line_length(target):
+    told = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True).stdout
+    for command in ("ruff check", "ruff format --check"):
+        assert re.search(rf"{command} .*vjepa_lib tests notebooks", told), target
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
+    own = rules["lint"].get("per-file-ignores", {}).values()
+    ignored = {*rules["lint"]["ignore"], *(rule for rules in own for rule in rules)}
+    assert rules["line-length"] == 100 and "E" in rules["lint"]["select"]
+    assert not ignored & {"E", "E5", "E501"}
 
 
 def test_ci_calls_make_test_and_nothing_else():

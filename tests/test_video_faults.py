@@ -1,4 +1,4 @@
-"""Video files with something odd about them: read rightly and alike by both decoders, or refused."""
+"""Video files with something odd about them: both decoders read them rightly, or refuse."""
 
 import json
 import os
@@ -176,7 +176,7 @@ def test_a_file_name_is_never_taken_for_a_protocol(tmp_path, monkeypatch):
         assert len(video.read_frames("concat:v.mp4", backend=backend)) == 8
 
 
-# --- files that decoders show differently -----------------------------------------------------------
+# --- files that decoders show differently ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
@@ -250,7 +250,7 @@ def test_health_and_training_use_one_door(tmp_path, monkeypatch):
         assert statuses(path, checksums=False, depth=depth) == {"v.mp4": "unreadable"}
 
 
-# --- files that are cut short -----------------------------------------------------------------------
+# --- files that are cut short ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", CUT)
@@ -321,7 +321,7 @@ def test_any_first_bytes_have_an_answer(data):
             assert frames.ndim == 4
 
 
-# --- stretches, and what health remembers -----------------------------------------------------------
+# --- stretches, and what health remembers ---------------------------------------------------------
 
 
 def test_health_says_that_a_stretch_lies_behind_the_end(tmp_path):

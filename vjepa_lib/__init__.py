@@ -2,8 +2,8 @@
 
 A map, from the ground up; every package imports only from those above it in this list:
 
-- `errors`, `own_files`, `provenance`, `folders`, `settings`: sentences for users, readers' own files,
-  where a number came from, where files lie, TOML settings.
+- `errors`, `own_files`, `provenance`, `folders`, `settings`: sentences for users, readers' own
+  files, where a number came from, where files lie, TOML settings.
 - `model`: token grid, masks, encoder and predictor, released checkpoints.
 - `video`: decoding, sampling, augmentation, sets of clips, manifests.
 - `objectives`: the losses; a term a file, with its formula and its source.

@@ -1,4 +1,4 @@
-"""Where runs, data and figures lie: the environment variables that name folders, read in one place."""
+"""Where runs, data and figures lie: environment variables for folders, read in one place."""
 
 from __future__ import annotations
 

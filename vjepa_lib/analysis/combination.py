@@ -166,8 +166,8 @@ def verdict(frame: pd.DataFrame, benchmark: str = "all") -> str:
     where = "the mean of all benchmarks" if benchmark == "all" else benchmark
     return (
         f"On {where} the best single part is {part} ({means[part]:.1f} %), the best combination "
-        f"{whole} ({means[whole]:.1f} %): {found['mean']:+.1f} points [{low:+.1f}, {high:+.1f}] over "
-        f"{found['n']} seeds; {says}."
+        f"{whole} ({means[whole]:.1f} %): {found['mean']:+.1f} points [{low:+.1f}, {high:+.1f}] "
+        f"over {found['n']} seeds; {says}."
     )
 
 

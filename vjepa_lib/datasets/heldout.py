@@ -2,8 +2,8 @@
 
 Written once with plausible values, committed before any encoder had been trained or read on it, and
 never changed after: a test holds its parameters and clips to their checksums. It shares nothing
-with the rendered worlds but that things move. It asks which digit it is, where it goes, and which of
-two events came first; its unlabelled set serves pretraining in the other direction.
+with the rendered worlds but that things move. It asks which digit it is, where it goes, and which
+of two events came first; its unlabelled set serves pretraining in the other direction.
 
 Digits are those of the UCI set that scikit-learn ships (E. Alpaydin, C. Kaynak 1998, 8 x 8 pixels),
 photographs are those inside the packages scikit-image and scikit-learn; nothing is downloaded. No

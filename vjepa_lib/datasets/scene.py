@@ -83,7 +83,8 @@ class Scene:
 
     # What only a scene of a shifted world changes (`worlds.WorldScene`): seconds the clip lasts,
     # how often the surface is folded (see `_folded`), the contrast of the surroundings as a share
-    # of the object's, the mean colour beside grey, and whether a shaking camera moves the object too.
+    # of the object's, the mean colour beside grey, and whether a shaking camera moves the object
+    # too.
     seconds: ClassVar[float] = 1.0
     folds: ClassVar[float] = 0.0
     backdrop: ClassVar[float] = 1.0

@@ -5,14 +5,18 @@ pretraining set; a *target* differs from the source in one way, at a severity fr
 ways together. How far a shift goes at severity 4 was set so that a network trained with the
 source's labels loses about a third of its accuracy there (docs/design_log.md).
 
-| shift | what changes towards severity 4 |
-| --- | --- |
-| `surfaces` | waves are folded into contour lines (another shape and spectrum), coarser or finer than any seen; orientations between those seen. `appearance` asks for the orientation, so there it stays |
-| `palettes` | channel gains nobody saw, in the end without brightness of their own, and a mean colour |
-| `rate` | frames follow each other faster and everything moves slower; in `appearance`, which slow motion does not trouble, the reverse |
-| `shake` | the camera jitters from frame to frame |
-| `noise` | stronger noise and more distractors |
-| `all` | every one of them, each by part of its way |
+What changes towards severity 4:
+
+- `surfaces`: waves are folded into contour lines (another shape and spectrum), coarser or finer
+  than any seen; orientations between those seen. `appearance` asks for the orientation, so there it
+  stays.
+- `palettes`: channel gains nobody saw, in the end without brightness of their own, and a mean
+  colour.
+- `rate`: frames follow each other faster and everything moves slower; in `appearance`, which slow
+  motion does not trouble, the reverse.
+- `shake`: the camera jitters from frame to frame.
+- `noise`: stronger noise and more distractors.
+- `all`: every one of them, each by part of its way.
 """
 
 from __future__ import annotations
@@ -35,7 +39,8 @@ from vjepa_lib.errors import ConfigError
 SHIFTS = ("surfaces", "palettes", "rate", "shake", "noise", "all")
 SEVERITIES = (1, 2, 3, 4)
 SOURCE = ("source", 0)
-# Gains that no pretraining set has: opposite signs, so that a wave has colour but little brightness.
+# Gains that no pretraining set has: opposite signs, so that a wave has colour but little
+# brightness.
 UNSEEN = {"rust": (1.3, -0.5, -0.8), "violet": (0.8, -1.3, 0.5), "lime": (-0.7, 1.2, -0.5)}
 
 
@@ -305,7 +310,8 @@ def world(task: str, shift: str = "source", severity: int = 0) -> World:
         return source
     if shift not in SHIFTS or severity not in SEVERITIES:
         raise ConfigError(
-            f"Unknown target {(shift, severity)}: shifts are {', '.join(SHIFTS)}, severities 1 to 4."
+            f"Unknown target {(shift, severity)}: shifts are {', '.join(SHIFTS)}, severities 1 to "
+            "4."
         )
     way = severity / SEVERITIES[-1]
     if shift != "all":

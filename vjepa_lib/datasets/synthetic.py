@@ -1,4 +1,4 @@
-"""Embedded video data: short clips whose factors of appearance and motion are known and independent.
+"""Embedded video data: short clips with known, independent factors of appearance and motion.
 
 A `Scene` is one drawn set of factors and nuisance, `render` turns it into frames (`scene`), and a
 `Domain` says from which values scenes are drawn, at which frame rate they are filmed and which

@@ -1,4 +1,4 @@
-"""Transfer tasks as files: scenes of every world of `shifts`, and the manifests they are read by."""
+"""Transfer tasks as files: scenes of every world of `shifts`, and the manifests for reading."""
 
 from __future__ import annotations
 

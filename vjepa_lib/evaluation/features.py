@@ -1,4 +1,4 @@
-"""Features of large sets, streamed to disk in float16; an interrupted pass goes on where it stopped.
+"""Features of large sets, streamed to disk in float16; an interrupted pass is resumed.
 
 Used where `evaluation.extract` would start anew: a pass over 200,000 videos takes hours.
 """
@@ -147,8 +147,8 @@ def read_features(
     if len(clips.skipped) > MOST_BROKEN * count:
         raise DataError(
             f"{len(clips.skipped)} of {count} files cannot be read, the first: "
-            f"{next(iter(clips.skipped.values()))} Run 'python -m vjepa_lib.datasets health' and use "
-            "the manifest it writes with --usable."
+            f"{next(iter(clips.skipped.values()))} Run 'python -m vjepa_lib.datasets health' and "
+            "use the manifest it writes with --usable."
         )
     maps = {n: torch.from_numpy(a) for n, a in arrays.items()}
     return Features(maps["mean"], maps.get("tokens"), dict(clips.skipped))

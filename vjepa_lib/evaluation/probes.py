@@ -77,7 +77,8 @@ def split_rows(clips: ClipSet) -> dict[str, np.ndarray]:
     empty = [s for s, r in rows.items() if not len(r)]
     if empty:
         raise DataError(
-            f"The manifest has no rows of split {', '.join(empty)}: probes need train, val and test."
+            f"The manifest has no rows of split {', '.join(empty)}: probes need train, val and "
+            "test."
         )
     return rows
 
@@ -235,7 +236,7 @@ def attentive_probe(
     seed: int = 0,
     device: str | torch.device = "cpu",
 ) -> np.ndarray:
-    """Train the attentive head on tokens; whether each test clip is classified right, bool [n_test].
+    """Train the attentive head on tokens; whether each test clip is read right, bool [n_test].
 
     Parameters
     ----------

@@ -129,8 +129,8 @@ def neighbours(x: np.ndarray, y: np.ndarray, k: int = NEIGHBOURS) -> Reader:
 def few(x: np.ndarray, y: np.ndarray, strengths: Sequence[float] = STRENGTHS) -> Reader:
     """Ridge classifier for a handful of labels, its strength chosen by leaving one clip out.
 
-    The left-out errors of all strengths come from one decomposition, so nothing but the few labelled
-    clips takes part, and hundreds of subsets can be read.
+    The left-out errors of all strengths come from one decomposition, so nothing but the few
+    labelled clips takes part, and hundreds of subsets can be read.
 
     Parameters
     ----------

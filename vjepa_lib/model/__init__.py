@@ -1,7 +1,8 @@
 """The networks and what they look at: token grid, masks, encoder, predictor, checkpoints.
 
-`vit` is V-JEPA 2.1 exactly at the size of the paper, and the same in small at other sizes; `masking`
-draws the blocks that are hidden; `grid` numbers the tokens; `checkpoints` reads released weights.
+`vit` is V-JEPA 2.1 exactly at the size of the paper, and the same in small at other sizes;
+`masking` draws the blocks that are hidden; `grid` numbers the tokens; `checkpoints` reads released
+weights.
 """
 
 from vjepa_lib.model.checkpoints import load_encoder, load_predictor, open_encoder

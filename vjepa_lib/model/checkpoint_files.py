@@ -102,7 +102,8 @@ def _read_file(path: Path) -> Mapping:
     except Exception as error:  # safetensors and zip raise types of their own
         raise DataError(
             f"Checkpoint {path} cannot be read ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): download it again."
+            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}): download it "
+            "again."
         ) from None
     if not isinstance(raw, Mapping):
         raise DataError(

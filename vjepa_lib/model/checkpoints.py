@@ -84,8 +84,8 @@ def load_encoder(encoder: Encoder, source: str | Path | Mapping, part: str | Non
     version = _version(state)
     if version == "V-JEPA 2" and encoder.cfg.rope_reference is not None:
         raise ConfigError(
-            f"{capital(label)} is V-JEPA 2, which does not rescale positions: make the encoder with "
-            "EncoderConfig(..., levels=(depth,), **V_JEPA_2)."
+            f"{capital(label)} is V-JEPA 2, which does not rescale positions: make the encoder "
+            "with EncoderConfig(..., levels=(depth,), **V_JEPA_2)."
         )
     weights = _encoder_weights(state, encoder)
     harmless = ("pos_embed", "patch_embed_image.", "norms.unused.")
@@ -170,8 +170,8 @@ def _geometry(
     kernel, mlp = state.get("patch_embed.proj.weight"), state.get("blocks.0.mlp.fc1.weight")
     if kernel is None or mlp is None or kernel.ndim != 5:
         raise ConfigError(
-            f"{capital(label)} has no 3-D patch embedding and blocks, so its geometry is not known: "
-            "make an Encoder yourself and fill it with load_encoder."
+            f"{capital(label)} has no 3-D patch embedding and blocks, so its geometry is not "
+            "known: make an Encoder yourself and fill it with load_encoder."
         )
     width, _, tubelet, patch, _ = kernel.shape
     heads = heads or _OFFICIAL_HEADS.get(width)
@@ -327,8 +327,8 @@ def _fill(
     missing = [k for k in own if k not in weights]
     if missing:
         raise ConfigError(
-            f"{capital(label)} lacks {len(missing)} of the {len(own)} weights of this {kind}, first "
-            f"{missing[0]}: change {_hint(missing[0])} in the {kind}'s configuration."
+            f"{capital(label)} lacks {len(missing)} of the {len(own)} weights of this {kind}, "
+            f"first {missing[0]}: change {_hint(missing[0])} in the {kind}'s configuration."
         )
     left = [k for k in weights if k not in own]
     unexpected = [k for k in left if not k.startswith(harmless)]

@@ -1,4 +1,4 @@
-"""Rotary positions in three dimensions: time, row and column of a token, as angles of its channels."""
+"""Rotary positions in three dimensions: time, row, column of a token as angles of channels."""
 
 from __future__ import annotations
 

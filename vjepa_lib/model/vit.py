@@ -1,4 +1,4 @@
-"""Encoder and predictor of V-JEPA 2.1: a vision transformer over tubelets with 3-D rotary positions.
+"""Encoder and predictor of V-JEPA 2.1: a vision transformer over tubelets, 3-D rotary positions.
 
 At `paper` geometry (`EncoderConfig()` and `PredictorConfig()`) the parameters, their order of
 application and their initialisation are those of V-JEPA 2.1 ViT-B/16 (Assran et al., arXiv
@@ -30,8 +30,8 @@ def _check_heads(width: int, heads: int) -> None:
         raise ConfigError(f"width {width} does not divide by heads {heads}: change one of them.")
     if width // heads < 6 or width // heads % 2:
         raise ConfigError(
-            f"width {width} over {heads} heads gives {width // heads} channels a head, but 3-D rotary "
-            "positions need an even number of at least 6: change width or heads."
+            f"width {width} over {heads} heads gives {width // heads} channels a head, but 3-D "
+            "rotary positions need an even number of at least 6: change width or heads."
         )
 
 
@@ -43,7 +43,8 @@ class EncoderConfig:
     ----------
     height, width_px, frames : size of a clip, in pixels and frames.
     patch, tubelet : size of a token, in pixels and frames.
-    levels : 1-based numbers of the blocks whose outputs are returned, each through its own LayerNorm.
+    levels : 1-based numbers of the blocks whose outputs are returned, each through its own
+        LayerNorm.
     modality_embedding : add a learned vector that tells video from image (2.1).
     image_patches : a second patch embedding, one frame deep, for stills [B, 3, 1, H, W] (2.1). The
         study does without: it repeats an image over time and calls it a video.

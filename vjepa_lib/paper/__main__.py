@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     helps = {
         "train": "pretrain one variant, or without --variant all that is planned",
-        "probe": "read encoders on the benchmarks: one variant's, a file's, or all that are trained",
+        "probe": "read encoders on the benchmarks: one variant's, a file's, or all trained ones",
         "status": "what is finished, running, stopped, missing",
         "table": "finished readings beside the published numbers, as CSV and Markdown",
     }

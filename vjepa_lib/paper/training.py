@@ -90,7 +90,8 @@ def training_run(
         path = getattr(settings.pretraining, name)
         if path is None:
             raise ConfigError(
-                f"The regime {like.regime} draws from {name}: give its manifest under [pretraining]."
+                f"The regime {like.regime} draws from {name}: give its manifest under "
+                "[pretraining]."
             )
         train, digest = training_rows(path)
         data.append(SetUsed(name, weight, len(train), digest))
@@ -149,7 +150,8 @@ def train(settings: Settings, run: TrainingRun, progress: bool = True) -> Path:
     world, _ = start(settings.device)
     if not world.same(config_hash(run)):
         raise ConfigError(
-            "The processes do not agree on the run: the machines need the same settings and manifests."
+            "The processes do not agree on the run: the machines need the same settings and "
+            "manifests."
         )
     with _alone(store, run, world) as missing:
         if missing:
@@ -189,7 +191,8 @@ def _agree_on(file: Path, world: World, patience: int = 30) -> None:
             return
         time.sleep(2)
     raise RunStoreError(
-        f"The processes do not see the same {file}: `runs` must be a folder that all machines share."
+        f"The processes do not see the same {file}: `runs` must be a folder that all machines "
+        "share."
     )
 
 

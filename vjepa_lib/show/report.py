@@ -130,8 +130,8 @@ def build(folder: Path, runs: Path) -> Path:
         f"{(table.kind == 'figure').sum()} figures and {(table.kind == 'table').sum()} tables from "
         f"{table.notebook.nunique()} notebooks and {count} training runs. Results marked "
         f"<span class='tag'>published</span> are computed from the literature's own numbers, the "
-        f"others from runs on the embedded data: of that profile and trained here, or, where the mark "
-        f"says so, recorded ones kept with the repository."
+        f"others from runs on the embedded data: of that profile and trained here, or, where the "
+        f"mark says so, recorded ones kept with the repository."
     )
     path = folder / "index.html"
     path.write_text(_PAGE.format(summary=summary, toc="".join(toc), body="\n".join(body)))

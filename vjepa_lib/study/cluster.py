@@ -65,8 +65,8 @@ def on_ray(
     most = max((n["Resources"].get("GPU", 0) for n in ray.nodes() if n["Alive"]), default=0)
     if gpus > most:
         raise ConfigError(
-            f"A run asks for {gpus:g} GPUs and no machine of the Ray cluster has more than {most:g}: "
-            "ask for fewer, or train on the CPU."
+            f"A run asks for {gpus:g} GPUs and no machine of the Ray cluster has more than "
+            f"{most:g}: ask for fewer, or train on the CPU."
         )
     variables = {k: os.path.abspath(folder(k)) for k in VARIABLES if k in os.environ}
     remote = ray.remote(_with_environment).options(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)

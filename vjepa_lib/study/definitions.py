@@ -30,8 +30,8 @@ LIBRARY = Path(__file__).resolve().parent.parent
 Digests = dict[tuple[str, str], str]  # (file, name) of a definition -> digest of its own tree
 
 # No result depends on these: they tell users what is wrong, keep files, stop in order, or resolve
-# names to the configuration, which is hashed itself. What is read from video files is kept in caches
-# with a number of their own, `_CACHE_FORMAT`.
+# names to the configuration, which is hashed itself. What is read from video files is kept in
+# caches with a number of their own, `_CACHE_FORMAT`.
 _WITHOUT_EFFECT = (
     "errors.py",
     "own_files.py",

@@ -1,11 +1,11 @@
-"""Which code a run was made with: short digests, so that a changed objective never gives old results.
+"""Which code made a run: short digests, so that a changed objective never gives old results.
 
 A run's address is the hash of its configuration, which names terms but does not hold their code. So
 a run also keeps digests of the definitions that decide it (`definitions`). A new comment, another
 line break, a function moved to another module or an edit elsewhere leaves every digest as it is.
 
-Parts are kept apart (`data`, `model`, `masks`, `step`, `terms/ld`, `readings`), so that a message can
-say what has changed. A definition belongs to the first part that reaches it.
+Parts are kept apart (`data`, `model`, `masks`, `step`, `terms/ld`, `readings`), so that a message
+can say what has changed. A definition belongs to the first part that reaches it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a stored folder is as it was written: sizes and checksums of its files, in one manifest."""
+"""Whether a stored folder is as it was written: sizes and checksums of files, in a manifest."""
 
 from __future__ import annotations
 

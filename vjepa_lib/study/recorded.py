@@ -2,8 +2,8 @@
 
 `data_manifests/recorded/<profile>_results.csv` has a row per run, benchmark and probe;
 `<profile>_runs.csv` a row per run: names, address, commit and digests of the code that made it,
-versions, machine, date, duration, and how the training ended; `<profile>_configs.json` every configuration in full. `load` returns what
-`study.metrics` would, had it trained them here.
+versions, machine, date, duration, and how the training ended; `<profile>_configs.json` every
+configuration in full. `load` returns what `study.metrics` would, had it trained them here.
 
 `python -m vjepa_lib.study.recorded export --profile small` writes them from the run store;
 `python -m vjepa_lib.study.recorded code` says which were made by other code than today's.
@@ -89,7 +89,7 @@ def export(profile: str = PROFILE, folder: Path = FOLDER, store: RunStore | None
 
 
 def runs(profile: str = PROFILE, folder: Path = FOLDER) -> pd.DataFrame:
-    """Provenance of every recorded run, and how its training ended; empty if nothing is recorded."""
+    """Provenance of every recorded run, and how its training ended; empty without records."""
     path = folder / f"{profile}_runs.csv"
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["run", *NAMES])
 
@@ -99,9 +99,9 @@ def made_by(profile: str = PROFILE, folder: Path = FOLDER) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, a row per run: `run`, names, `commit`; `code`, which is 'today' if the code that decides
-    the run is that of now, else 'commit' and the first digits of the one that made it; `differs`,
-    what has changed since, in words.
+    DataFrame, a row per run: `run`, names, `commit`; `code`, which is 'today' if the code that
+    decides the run is that of now, else 'commit' and the first digits of the one that made it;
+    `differs`, what has changed since, in words.
     """
     table = runs(profile, folder)
     kept = table["code"] if "code" in table else pd.Series("", table.index)

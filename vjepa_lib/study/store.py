@@ -2,8 +2,8 @@
 
 A run lives in `runs/<hash>/`, the hash being that of its configuration: `config.json`,
 `metrics.csv`, `curves.csv`, `provenance.json`, weights, and `manifest.json` with the sizes and
-checksums of them all. It is written under a temporary name and renamed when whole. A folder under its
-hash is a finished run if it is as its manifest says and was made by the code of today
+checksums of them all. It is written under a temporary name and renamed when whole. A folder under
+its hash is a finished run if it is as its manifest says and was made by the code of today
 (`fingerprint`); else it is trained anew, and replaced when the new run is whole.
 """
 

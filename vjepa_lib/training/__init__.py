@@ -1,7 +1,8 @@
 """Pretraining: schedules, sources of clips, one step, the loop, going on after a stop.
 
-`trainer` holds a run's networks and its step; `pretrain` is the loop and what it leaves; `distributed` lets several processes train as one;
-`collapse` measures whether a latent still says anything.
+`trainer` holds a run's networks and its step; `pretrain` is the loop and what it leaves;
+`distributed` lets several processes train as one; `collapse` measures whether a latent still says
+anything.
 """
 
 from vjepa_lib.training.collapse import collapse_measures, rank_me

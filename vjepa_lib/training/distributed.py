@@ -120,10 +120,10 @@ class Sharing:
     """How the processes of one training share out a batch.
 
     A batch is cut into parts with a loss of their own. Where the parts divide by the number of
-    processes they are *dealt out*: each process holds the clips of its own parts and needs nothing of
-    the others until gradients are averaged. Otherwise every part is *spread*: each process holds the
-    whole batch, encodes its rows of every part, and gathers the latents of the others before the
-    loss.
+    processes they are *dealt out*: each process holds the clips of its own parts and needs nothing
+    of the others until gradients are averaged. Otherwise every part is *spread*: each process holds
+    the whole batch, encodes its rows of every part, and gathers the latents of the others before
+    the loss.
 
     Attributes
     ----------
@@ -188,8 +188,8 @@ def check_device(device: str | torch.device) -> None:
         raise ConfigError(f"Unknown device {str(device)!r}: choose 'cpu' or 'cuda'.")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
-            "The device is 'cuda' and PyTorch sees no GPU on this machine: choose 'cpu', or install a "
-            "PyTorch for its GPU."
+            "The device is 'cuda' and PyTorch sees no GPU on this machine: choose 'cpu', or "
+            "install a PyTorch for its GPU."
         )
 
 

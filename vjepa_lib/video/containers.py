@@ -25,8 +25,8 @@ class Container:
     Attributes
     ----------
     kind : str or None
-        `mp4`, `matroska`, `avi`, `mpeg`, `mpegts`, `gif`, `flv`, `ogg`, `asf` or `other`; None where
-        the first bytes are not those of a video file.
+        `mp4`, `matroska`, `avi`, `mpeg`, `mpegts`, `gif`, `flv`, `ogg`, `asf` or `other`; None
+        where the first bytes are not those of a video file.
     whole : bool or None
         False where the structure says that the file is cut short, True where it shows its end,
         None where it does not tell.

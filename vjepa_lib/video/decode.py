@@ -118,8 +118,8 @@ def _within(path: Path, work: Callable[[Callable[[], None]], Any]) -> Any:
     while not done.wait(max(0.01, last[0] + PATIENCE - time.monotonic())):
         if time.monotonic() - last[0] >= PATIENCE:
             raise DataError(
-                f"{path} cannot be decoded (no frame came for {PATIENCE:g} s); replace or remove the"
-                " file."
+                f"{path} cannot be decoded (no frame came for {PATIENCE:g} s); replace or remove "
+                "the file."
             )
     good, value = outcome[0]
     if good:

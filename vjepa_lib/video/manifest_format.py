@@ -30,8 +30,8 @@ COLUMNS: dict[str, tuple[str, bool, str]] = {
     "fps": ("number", False, "Frames per second of the file; 0 for a still image."),
     "checksum": ("string", False, "SHA-256 of the file, 64 hexadecimal digits."),
 }
-#: Largest values taken.  A larger one is a mistake of the table: every class below the largest label
-#: takes a place in a probe, and no video has so many frames or seconds.
+#: Largest values taken.  A larger one is a mistake of the table: every class below the largest
+#: label takes a place in a probe, and no video has so many frames or seconds.
 LIMITS = {"label": 99_999, "frame_count": 2**31 - 1, "start": 1e7, "end": 1e7, "fps": 1e5}
 REQUIRED = tuple(name for name, (_, required, _) in COLUMNS.items() if required)
 
