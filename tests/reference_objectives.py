@@ -243,3 +243,91 @@ def sigreg(z, directions, t_max=3.0, points=17):
     phi = torch.exp(1j * projected[:, :, None] * t).mean(0)  # [S, points]
     normal = torch.exp(-(t**2) / 2)
     return len(z) * torch.trapezoid((phi - normal).abs() ** 2 * normal, t)
+
+
+def _nce(query, positive, negatives, temperature):
+    """-log of the positive's share: arXiv 2008.02531 and 2108.02722 write it as one fraction."""
+    own = torch.exp(query @ positive / temperature)
+    return -torch.log(own / (own + sum(torch.exp(query @ n / temperature) for n in negatives)))
+
+
+def _own_channels(batch, term, x):
+    if term.channels == "all":
+        return x
+    return halves(x, batch.n_levels, term.form, term.ratio)[term.channels == "dynamics"]
+
+
+def _embedded(batch, term, x):
+    y = term.head(_own_channels(batch, term, x))
+    return y / y.norm()
+
+
+def iic(batch, term):
+    """Two views of a clip, each once the anchor; negatives: other clips, and the broken clip."""
+    moving = [i for i in range(len(batch.h)) if batch.clip[i].diff(dim=1).abs().mean() > 0.05]
+    clip, residual, broken = {}, {}, {}
+    for i in moving:
+        tokens = list(batch.z[-1][i])
+        clip[i] = _embedded(batch, term, sum(tokens) / len(tokens))
+        residual[i] = _embedded(batch, term, batch.views["residual"][i])
+        if term.intra != "none":
+            broken[i] = _embedded(batch, term, batch.views[term.intra][i])
+    losses = []
+    for anchor, positive in ((clip, residual), (residual, clip)):
+        for i in moving:
+            inter = [positive[j] for j in moving if j != i]
+            intra = [broken[i]] if term.intra != "none" else []
+            losses.append(_nce(anchor[i], positive[i], inter + intra, term.temperature))
+    return sum(losses) / len(losses)
+
+
+def vclr(batch, term):
+    """Mean of segments against a queue, segment against segment, and the order of segments."""
+    grid, count, clips = batch.grid, term.segments, range(len(batch.h))
+
+    def segments(tokens, numbers):
+        """The mean channels of every time segment, over the tokens that are there."""
+        found = [[] for _ in range(count)]
+        for token, n in zip(tokens, numbers, strict=True):
+            found[place(int(n), grid)[0] * count // grid.t].append(
+                _own_channels(batch, term, token)
+            )
+        return [sum(f) / len(f) for f in found]
+
+    def unit(x):
+        y = term.head(x)
+        return y / y.norm()
+
+    def draw(high):
+        return [int(d) for d in torch.randint(high, (len(clips),), generator=batch.generator)]
+
+    query = [segments(batch.z[0][i], batch.context_index[0][i]) for i in clips]
+    h = batch.h.detach()
+    key = [segments(h[i], range(grid.n)) for i in clips]
+    with torch.no_grad():
+        # A place of the queue that nothing has filled yet is a similarity of 0.
+        nothing = torch.zeros(len(unit(key[0][0])))
+        memory = [unit(q) if q.abs().sum() > 0 else nothing for q in term.queue]
+        key_video = [unit(sum(k) / count) for k in key]
+        key_segment = [[unit(s) for s in k] for k in key]
+    video = [
+        _nce(unit(sum(query[i]) / count), key_video[i], memory, term.temperature) for i in clips
+    ]
+    first, later, mixed = draw(count), draw(count - 1), draw(math.factorial(count))
+    other = [key_segment[i][(first[i] + 1 + later[i]) % count] for i in clips]
+    instance = [
+        _nce(
+            unit(query[i][first[i]]),
+            other[i],
+            [other[j] for j in clips if j != i],
+            term.temperature,
+        )
+        for i in clips
+    ]
+    order = []
+    for i in clips:
+        told = torch.cat([query[i][s] for s in term.orders[mixed[i]]])
+        scores = torch.exp(term.order_head(told))
+        order.append(-torch.log(scores[mixed[i]] / scores.sum()))
+    parts = [sum(losses) / len(losses) for losses in (video, instance, order)]
+    return parts[0] + term.instance * parts[1] + term.order * parts[2]

@@ -301,23 +301,38 @@ def test_iic_intra_negative_raises_the_loss(batch):
     assert float(with_intra(batch).detach()) > float(without(batch).detach())
 
 
-def test_iic_equals_its_formula(batch):
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("iic", {"intra": "repeated", "projection": 5}),
+        ("iic", {"intra": "shuffled", "temperature": 0.5}),
+        ("iic", {"intra": "none", "channels": "appearance"}),
+        ("iic", {"channels": "dynamics", "ratio": 0.25}),
+        ("vclr", {"queue": 5}),
+        ("vclr", {"queue": 2, "segments": 3, "instance": 0.3, "order": 0.7}),
+        ("vclr", {"queue": 3, "channels": "dynamics", "temperature": 0.2, "projection": 4}),
+    ],
+)
+def test_contrasts_equal_their_obvious_form(name, options, form, batch):
+    """Value and gradients, clip by clip from the formulas of IIC and VCLR."""
     batch.views = pooled(batch)
-    term = make_term("iic", dim=DIM, intra="repeated")
-
-    def unit(x):
-        return torch.nn.functional.normalize(term.head(x), dim=-1)
-
-    clip = unit(batch.z[-1].mean(1))
-    residual, broken = unit(batch.views["residual"]), unit(batch.views["repeated"])
-    total = 0.0
-    for anchor, positive in ((clip, residual), (residual, clip)):
-        for i in range(S["B"]):
-            inter = [positive[j] for j in range(S["B"])]  # the positive itself among them
-            scores = torch.stack([anchor[i] @ x for x in (*inter, broken[i])]) / term.temperature
-            total = total - torch.log_softmax(scores, 0)[i]
-    expected = float((total / (2 * S["B"])).detach())
-    assert float(term(batch).detach()) == pytest.approx(expected, rel=1e-5)
+    torch.manual_seed(0)
+    term = make_term(name, form, dim=DIM, **options)
+    if name == "vclr":  # a queue that is partly full, of another batch's keys
+        keys = wave(0.61, (2, DIM))
+        term.queue[:2] = term.pick(keys, batch)
+    leaves = [*batch.z, *batch.views.values(), *term.parameters()]
+    found = []
+    for form_of_it in (term, lambda b: getattr(reference_objectives, name)(b, term)):
+        batch.generator = torch.Generator().manual_seed(3)
+        value = form_of_it(batch)
+        found.append((value, torch.autograd.grad(value, leaves, allow_unused=True)))
+    (fast, fast_slopes), (slow, slow_slopes) = found
+    assert float(fast.detach()) == pytest.approx(float(slow.detach()), rel=2e-5)
+    for x, y in zip(fast_slopes, slow_slopes, strict=True):
+        x, y = (torch.zeros(1) if s is None else s for s in (x, y))
+        assert torch.allclose(x, y, rtol=1e-3, atol=1e-5)
 
 
 def test_iic_leaves_out_clips_without_motion(batch):
