@@ -217,3 +217,27 @@ def test_a_term_says_its_sizes_and_what_it_needs():
             make_term("needy", dim=4)
     finally:
         TERMS.pop("needy", None)
+
+
+def test_contributing_names_what_is_there():
+    """Files, names and options of CONTRIBUTING.md exist; the README leads to it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert "(CONTRIBUTING.md)" in (ROOT / "README.md").read_text()
+    for path in re.findall(r"`((?:vjepa_lib|tests|docs)/[\w/]+(?:\.\w+|/))`", text):
+        assert (ROOT / path).exists() or "test_x" in path, path
+    places = {
+        "vjepa_lib/datasets/domains.py": ("DOMAINS: dict[str, Domain]", 'startswith("pre_")'),
+        "vjepa_lib/datasets/scene.py": ("\nFORMAT = ",),
+        "vjepa_lib/paper/config.py": (
+            "class Benchmarks", "PROTOCOLS: ", "class TrainPerClass", "class Pretraining", "class Regime:",
+        ),
+        "vjepa_lib/datasets/base.py": ("class DatasetInfo", "class Listing", "def register"),
+        "vjepa_lib/study/notebook_runs.py": ("\nNOTEBOOK_RUNS",),
+        "vjepa_lib/show/notebook.py": ("def open_notebook",),
+        "tests/test_objectives.py": ("\nOBVIOUS = ",),
+    }  # fmt: skip
+    for path, words in places.items():
+        for word in words:
+            assert word in (ROOT / path).read_text(), (path, word)
+    for method in ("sized", "forms_differ", "trains", "after_step", "min_steps", "needs_views"):
+        assert f"`{method}`" in text and hasattr(Term, method)

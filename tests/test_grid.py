@@ -13,7 +13,6 @@ from vjepa_lib.model.grid import (
     gather,
     masked_mean,
     over_time,
-    pair_mask,
     positions,
     scatter,
     token_rgb,
@@ -52,14 +51,6 @@ def test_scatter_passes_gradient_to_every_token():
 def test_scatter_tells_a_wrong_index():
     with pytest.raises(ShapeError, match=r"\[2, 3, 4\].*\[2, 2\]"):
         scatter(torch.zeros(2, 3, 4), torch.zeros(2, 2, dtype=torch.long), 9)
-
-
-def test_pairs_are_places_valid_twice_in_a_row():
-    valid = torch.zeros(1, GRID.n, dtype=torch.bool)
-    valid[0, [0, 20, 21, 41, 59]] = True  # place 0 at t 0 and 1, place 1 at t 1 and 2
-    pairs = pair_mask(valid, GRID)
-    assert pairs.shape == (1, 2, 20)
-    assert pairs.nonzero().tolist() == [[0, 0, 0], [0, 1, 1]]
 
 
 def test_masked_mean_is_the_mean_of_what_is_masked():

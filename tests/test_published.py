@@ -126,7 +126,7 @@ def test_a_minimal_table_is_enough(tmp_path):
         ("a,x,4.5,5\n", "line 2, n_val"),
         ("a,x,,5\n", "line 2, n_val"),
         ("a,,400,5\n", "line 2, benchmark: empty"),
-        ("a,x,400,5\na,x,400,6\n", "line 3, variant: .* stands twice"),
+        ("a,x,400,5\na,x,400,6\n", "line 3, variant: .* is there twice"),
         ("", "no rows"),
     ],
 )

@@ -22,7 +22,7 @@ class ConfigError(CompanionError, ValueError):
     """A setting, variant, profile or term name that does not exist or does not fit."""
 
 
-def unknown(what: str, value: object, known: Iterable[object]) -> ConfigError:
+def unknown(what: str, value: object, known: Iterable[object], where: str = "") -> ConfigError:
     """The error of a name that does not exist; it lists those that do.
 
     Parameters
@@ -30,8 +30,12 @@ def unknown(what: str, value: object, known: Iterable[object]) -> ConfigError:
     what : kind of name, as the sentence calls it: 'variant', 'profile', 'form'.
     value : what was given.
     known : what can be given.
+    where : words after the name, such as "in regime 'mixed'".
     """
-    return ConfigError(f"Unknown {what} {value!r}: choose one of {', '.join(map(str, known))}.")
+    place = f" {where}" if where else ""
+    return ConfigError(
+        f"Unknown {what} {value!r}{place}: choose one of {', '.join(map(str, known))}."
+    )
 
 
 class DataError(CompanionError):

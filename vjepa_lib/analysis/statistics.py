@@ -25,7 +25,7 @@ from statsmodels.stats.proportion import (
     test_proportions_2indep,
 )
 
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import DataError, unknown
 
 ALPHA = 0.05
 _INTERVALS = {"wilson": "wilson", "exact": "beta"}
@@ -35,7 +35,7 @@ EXACT_BELOW = 10  # expected clips in a cell of the 2 x 2 table below which the 
 
 def _check_known(name: str, known: Iterable[str], what: str) -> None:
     if name not in known:
-        raise ConfigError(f"Unknown {what} {name!r}: choose one of {', '.join(known)}.")
+        raise unknown(what, name, known)
 
 
 # --- clips ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from scipy.stats import fisher_exact
 from vjepa_lib.analysis.statistics import ALPHA, adjust, homogeneity, two_proportions
 from vjepa_lib.audit.findings import Finding, Verdict
 from vjepa_lib.audit.published import Results
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import ConfigError, unknown
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _p(p: float) -> str:
 
 def _choose(direction: str, *known: str) -> None:
     if direction not in known:
-        raise ConfigError(f"Unknown direction {direction!r}: choose one of {', '.join(known)}.")
+        raise unknown("direction", direction, known)
 
 
 def difference(
@@ -304,12 +304,9 @@ def attributable(
         statement = f"on {benchmark} {what} makes the difference"
         rows = [evidence.results.row(where, v, benchmark) for v in names]
         known = set(evidence.results.regime(where)["variant"])
-        unknown = [c for c in against if c not in known]
-        if unknown:
-            raise ConfigError(
-                f"Unknown control {unknown[0]!r} in regime {where!r}: choose one of "
-                f"{', '.join(sorted(known))}."
-            )
+        strange = [c for c in against if c not in known]
+        if strange:
+            raise unknown("control", strange[0], sorted(known), f"in regime {where!r}")
         control_rows = [evidence.results.row(where, c, benchmark) for c in against]
         rows, control_rows = ([r for r in g if r is not None] for g in (rows, control_rows))
         if not rows or not control_rows:
@@ -449,11 +446,9 @@ def _group_counts(
     """baseline -> (clear in the group, size of it, clear among the rest, size of that)."""
     where = evidence.regime(regime)
     known = evidence.results.variants(where)
-    unknown = [v for v in group if v not in known]
-    if unknown:
-        raise ConfigError(
-            f"Unknown variant {unknown[0]!r} in regime {where!r}: choose one of {', '.join(known)}."
-        )
+    strange = [v for v in group if v not in known]
+    if strange:
+        raise unknown("variant", strange[0], known, f"in regime {where!r}")
     table = evidence.differences(where)
     table = table[table["benchmark"] == benchmark]
     out = {}

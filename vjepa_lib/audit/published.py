@@ -25,7 +25,7 @@ from vjepa_lib.analysis.statistics import (
     seed_noise,
     two_proportions,
 )
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import ConfigError, DataError, unknown
 from vjepa_lib.provenance import ROOT
 
 SOURCE = "arXiv 2605.17165"
@@ -155,7 +155,7 @@ class Results:
         ConfigError : unknown regime.
         """
         if name not in self.regimes:
-            raise ConfigError(f"Unknown regime {name!r}: choose one of {', '.join(self.regimes)}.")
+            raise unknown("regime", name, self.regimes)
         return self.table[self.table["regime"] == name]
 
     @cached_property
@@ -194,10 +194,7 @@ class Results:
         for column, name in (("variant", variant), ("benchmark", benchmark)):
             known = rows[column].unique()
             if name not in known:
-                raise ConfigError(
-                    f"Unknown {column} {name!r} in regime {regime!r}: choose one of "
-                    f"{', '.join(known)}."
-                )
+                raise unknown(column, name, known, f"in regime {regime!r}")
         rows = self.main[
             (self.main["regime"] == regime)
             & (self.main["variant"] == variant)
@@ -424,7 +421,7 @@ def load_results(
     doubled = table.duplicated(list(_KEY))
     if doubled.any():
         raise DataError(
-            f"{_where(path, doubled, 'variant')}: this {', '.join(_KEY)} stands twice; keep one."
+            f"{_where(path, doubled, 'variant')}: this {', '.join(_KEY)} is there twice; keep one."
         )
     n = table["n_val"].astype(int)
     table["correct"] = correct_count(table["top1_percent"], n)
@@ -464,7 +461,7 @@ def load_claims(path: str | Path | None = None) -> pd.DataFrame:
             raise DataError(f"{_where(path, empty, column)}: empty; fill it in.")
     doubled = table["id"].duplicated()
     if doubled.any():
-        raise DataError(f"{_where(path, doubled, 'id')}: this id stands twice; keep one.")
+        raise DataError(f"{_where(path, doubled, 'id')}: this id is there twice; keep one.")
     if "verified_in_report" in table:
         wrong = ~table["verified_in_report"].isin(["yes", "no"])
         if wrong.any():

@@ -17,7 +17,7 @@ from vjepa_lib.analysis.statistics import ALPHA
 from vjepa_lib.audit.checks import Check, Evidence
 from vjepa_lib.audit.findings import NOT_RUN, Finding, Verdict, weakest
 from vjepa_lib.audit.published import Results, need_columns, read_columns
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import ConfigError, DataError, unknown
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def implementation_evidence(
     if source is None:
         return None
     table = _table(source, ("fact", "measured", "confirmed"), "The table of measurements")
-    unknown = [f for f in table["fact"] if f not in facts]
-    if unknown:
-        raise ConfigError(f"Unknown fact {unknown[0]!r}: choose one of {', '.join(facts)}.")
+    strange = [f for f in table["fact"] if f not in facts]
+    if strange:
+        raise unknown("fact", strange[0], facts)
     answers = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
     said = table["confirmed"].astype(str).str.lower().map(answers)
     if said.isna().any():
@@ -233,10 +233,10 @@ def audit_claims(
     ------
     ConfigError : a claim without checks, or checks of an unknown claim.
     """
-    unknown, bare = set(checks) - set(claims.index), [c for c in claims.index if not checks.get(c)]
-    if unknown:
+    strange, bare = set(checks) - set(claims.index), [c for c in claims.index if not checks.get(c)]
+    if strange:
         raise ConfigError(
-            f"There are checks for {sorted(unknown)[0]!r}, which is no claim: choose one of "
+            f"There are checks for {sorted(strange)[0]!r}, which is no claim: choose one of "
             f"{', '.join(claims.index)}."
         )
     if bare:

@@ -74,12 +74,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {shown(twice)} stands twice in one object")
+        raise ValueError(f"the name {shown(twice)} is there twice in one object")
     return content
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; a name that stands twice in an object is an error."""
+    """The content of a JSON file; a name that is there twice in an object is an error."""
     text = read_text(path)
     try:
         return json.loads(text, object_pairs_hook=_once)

@@ -28,7 +28,7 @@ def _vocabulary(path: Path) -> list[str]:
             raise DataError(f"{place}: expected a list of the parts of a dive's name.")
         name = " ".join(as_text(part, place, "part of a name") for part in parts)
         if name in names:
-            raise DataError(f"{place}: {name!r} stands twice in the vocabulary; remove one.")
+            raise DataError(f"{place}: {name!r} is there twice in the vocabulary; remove one.")
         names.append(name)
     return names
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from vjepa_lib.datasets.domains import SPLITS
 from vjepa_lib.datasets.rendered import in_parts, label_table, write_sets
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import DataError, unknown
 from vjepa_lib.video.encode import write_video
 
 PHOTOGRAPHS: Mapping[str, tuple[str, ...]] = {
@@ -83,7 +83,7 @@ class DigitScene:
         it is one of the eight, else it is 'any'.
     first, second : events in the two halves of the clip, or 'none'.
     offset_x, offset_y, side, pan_angle, pan_speed, zoom, window, noise : see `RANGES`.
-    seed : everything random besides.
+    seed : everything else that is random.
     """
 
     digit: int
@@ -286,7 +286,7 @@ def scenes(name: str, split: str, count: int) -> list[DigitScene]:
     ConfigError : unknown set.
     """
     if name not in SETS:
-        raise ConfigError(f"Unknown set {name!r}: choose one of {', '.join(SETS)}.")
+        raise unknown("set", name, SETS)
     words = [_FORMAT, 2000 + SETS.index(name), SPLITS.index(split)]
     rng = np.random.default_rng(np.random.SeedSequence(words))
     return [_draw(name, split, rng) for _ in range(count)]

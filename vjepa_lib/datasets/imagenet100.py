@@ -31,7 +31,7 @@ def read_class_list(path: Path) -> list[tuple[str, str]]:
                 f"{path}, line {number}: {identity[:60]!r} is not a WordNet id (n + 8 digits)."
             )
         if identity in classes:
-            raise DataError(f"{path}, line {number}: {identity} stands twice in the list.")
+            raise DataError(f"{path}, line {number}: {identity} is there twice in the list.")
         classes[identity] = name.strip() or identity
     if not classes:
         raise DataError(f"{path} names no class; list WordNet ids, one a line.")

@@ -49,7 +49,7 @@ class Scene:
     Attributes
     ----------
     texture : appearance of the surroundings, one of `TEXTURES`: orientation and band, or isotropic.
-    palette : one of `PALETTES`; every wave has a random colour of its own besides.
+    palette : one of `PALETTES`; every wave also has a random colour of its own.
     camera : motion of the whole view, one of `CAMERAS`.
     then : motion in the second half of the clip: the same, or another for an order of events.
     speed : of the camera, in fields a second.

@@ -34,7 +34,7 @@ from vjepa_lib.datasets.scene import (
     TEXTURES,
     Scene,
 )
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import ConfigError, unknown
 
 SHIFTS = ("surfaces", "palettes", "rate", "shake", "noise", "all")
 SEVERITIES = (1, 2, 3, 4)
@@ -293,7 +293,7 @@ def _shifted(world: World, shift: str, way: float) -> World:
             noise=_range(world.noise, 1 + 0.8 * way),
             distractors=tuple(n + count for n in world.distractors),
         )
-    raise ConfigError(f"Unknown shift {shift!r}: choose one of {', '.join(SHIFTS)}.")
+    raise unknown("shift", shift, SHIFTS)
 
 
 def world(task: str, shift: str = "source", severity: int = 0) -> World:
@@ -304,7 +304,7 @@ def world(task: str, shift: str = "source", severity: int = 0) -> World:
     ConfigError : unknown task, shift or severity.
     """
     if task not in TASKS:
-        raise ConfigError(f"Unknown task {task!r}: choose one of {', '.join(TASKS)}.")
+        raise unknown("task", task, TASKS)
     source, reach = TASKS[task], REACH[task]
     if (shift, severity) == SOURCE:
         return source

@@ -36,7 +36,7 @@ def _labels(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     for key, number in content.items():
         name = _clean(as_text(key, str(path), "class name"))
         if name in numbers:
-            raise DataError(f"{path}: class {shown(name)} stands twice in the list; remove one.")
+            raise DataError(f"{path}: class {shown(name)} is there twice in the list; remove one.")
         numbers[name] = as_whole(number, str(path), f"the number of {shown(name)},")
     return in_order(numbers, path, least=0)
 

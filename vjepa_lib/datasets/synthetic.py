@@ -39,7 +39,7 @@ from vjepa_lib.datasets.scene import (
     Scene,
     render,
 )
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import unknown
 from vjepa_lib.video.encode import write_video
 
 __all__ = [
@@ -102,7 +102,7 @@ def scenes(domain: str, split: str, count: int) -> list[Scene]:
     Every split draws from a stream of its own, so that no two splits share a random scene.
     """
     if domain not in DOMAINS:
-        raise ConfigError(f"Unknown domain {domain!r}: choose one of {', '.join(DOMAINS)}.")
+        raise unknown("domain", domain, DOMAINS)
     words = [FORMAT, list(DOMAINS).index(domain), SPLITS.index(split)]
     rng = np.random.default_rng(np.random.SeedSequence(words))
     return [DOMAINS[domain].draw(rng) for _ in range(count)]

@@ -26,7 +26,7 @@ def _classes(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         if not name or not index.isdecimal() or not index.isascii():
             raise DataError(f"{place}: expected `number ClassName`, not {text[:60]!r}.")
         if name in numbers:
-            raise DataError(f"{place}: class {name!r} stands twice in the list; remove one.")
+            raise DataError(f"{place}: class {name!r} is there twice in the list; remove one.")
         numbers[name] = as_whole(index, place, "class number")
     return in_order(numbers, path, least=1)
 

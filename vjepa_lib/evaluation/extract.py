@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import DataError, unknown
 from vjepa_lib.model.vit import Encoder
 from vjepa_lib.objectives import halves
 from vjepa_lib.video.clips import ClipSet
@@ -48,7 +48,7 @@ def extract(
     DataError : `out` cannot be written.
     """
     if pool not in POOLS:
-        raise ConfigError(f"Unknown pool {pool!r}: choose one of {', '.join(POOLS)}.")
+        raise unknown("pool", pool, POOLS)
     encoder.eval()
     device = next(encoder.parameters()).device
     store: Tensor | None = None

@@ -50,7 +50,7 @@ def feature_bytes(clips: int, tokens: int, width: int) -> int:
 def _array(path: Path, shape: tuple[int, ...], go_on: bool) -> np.ndarray:
     """A float16 array mapped from a file whose space is reserved.
 
-    Writing into a mapped file on a full disk would end the process without a word.
+    Writing into a mapped file on a full disk would end the process without any message.
     """
     if go_on:
         return np.load(path, mmap_mode="r+")
@@ -99,7 +99,7 @@ def read_features(
     encoder : frozen; its last level is read.
     clips : with `skip_broken`.
     folder : of these features alone; `mean.npy`, `tokens.npy`, `progress.json`.
-    tokens : keep all tokens besides their mean.
+    tokens : keep all tokens, not only their mean.
     batch, save_every : clips at a time, and batches between notes of the progress.
 
     Raises

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import ConfigError, DataError, unknown
 from vjepa_lib.video.clips import ClipSet
 
 Rows = Mapping[str, np.ndarray]  # split -> row numbers
@@ -31,15 +31,15 @@ class ProbeConfig:
     linear : 'logistic' (multinomial logistic regression on standardised features, for small sets)
         or 'adamw' (a linear layer on the features as they are, as in arXiv 2605.17165).
     strengths : inverse regularisation strengths of the logistic probe, chosen from on `val`.
-    attentive : benchmarks that get an attentive probe over all tokens besides.
-    attentive_mean : benchmarks that get the same head over the single mean token besides.
+    attentive : benchmarks that also get an attentive probe over all tokens.
+    attentive_mean : benchmarks that also get the same head over the single mean token.
     epochs, batch : of the attentive probe.
     linear_epochs, linear_batch : of the 'adamw' linear probe.
     lr, weight_decay, heads : of both.
     choose_epoch : report the epoch that is best on `val`; otherwise the last, as the study does.
-    low_shot : shares of the training labels the linear probe is trained on besides, for example
+    low_shot : shares of the training labels the linear probe is also trained on, for example
         (0.01, 0.05, 0.1, 0.5); nested, stratified by class.
-    leakage : (benchmark, factors) pairs: factors read from each half of the latent besides
+    leakage : (benchmark, factors) pairs: factors that are also read from each half of the latent
         (`evaluation.leakage`).
     """
 
@@ -60,7 +60,7 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         if self.linear not in ("logistic", "adamw"):
-            raise ConfigError(f"Unknown linear probe {self.linear!r}: choose logistic or adamw.")
+            raise unknown("linear probe", self.linear, ("logistic", "adamw"))
         if any(not 0 < share < 1 for share in self.low_shot):
             raise ConfigError(f"Low-shot shares must lie between 0 and 1, not {self.low_shot}.")
 

@@ -81,12 +81,6 @@ def over_time(dense: Tensor, grid: Grid) -> Tensor:
     return dense.unflatten(1, (grid.t, grid.h * grid.w))
 
 
-def pair_mask(valid: Tensor, grid: Grid) -> Tensor:
-    """Places that are valid at t and at t + 1: bool [B, N] -> [B, T - 1, H * W]."""
-    v = over_time(valid, grid)
-    return v[:, :-1] & v[:, 1:]
-
-
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of values [..., D] over the places of mask [...] and over channels; 0 if none.
 

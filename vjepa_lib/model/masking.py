@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vjepa_lib.errors import ConfigError, ShapeError
+from vjepa_lib.errors import ShapeError, unknown
 from vjepa_lib.model.grid import Grid
 
 KINDS = ("multiblock", "motion_guided", "amg", "future_predictive", "motion_future")
@@ -59,7 +59,7 @@ class MaskingConfig:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ConfigError(f"Unknown masking {self.kind!r}: choose one of {', '.join(KINDS)}.")
+            raise unknown("masking", self.kind, KINDS)
 
     @property
     def mask_groups(self) -> tuple[MaskGroup, ...]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vjepa_lib.errors import ShapeError
-from vjepa_lib.model.grid import Grid, gather, over_time, pair_mask, scatter, token_rgb
+from vjepa_lib.model.grid import Grid, gather, over_time, scatter, token_rgb
 
 
 @dataclass(repr=False)
@@ -19,7 +19,7 @@ class LatentBatch:
     Terms over time work on the context tokens as they are, [B, K, D]: `following` marks those
     whose place is context one time step later as well (the pairs P of the formulas), and
     `z_change`, `h_change` are the changes up to that next token. This costs K tokens, where a
-    dense grid would cost N. The dense forms (`dense`, `pairs`) are there for what needs them.
+    dense grid would cost N. The dense form (`dense`) is there for what needs it.
 
     Attributes
     ----------
@@ -152,11 +152,6 @@ class LatentBatch:
             over_time(scatter(z, i, self.grid.n)[0], self.grid)
             for z, i in zip(self.z, self.context_index, strict=True)
         ]
-
-    @cached_property
-    def pairs(self) -> list[Tensor]:
-        """Per mask group: places valid at t and t + 1, bool [B, T - 1, HW]."""
-        return [pair_mask(v, self.grid) for v in self.valid]
 
     @cached_property
     def target_over_time(self) -> Tensor:

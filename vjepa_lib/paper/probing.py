@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock
 
 from vjepa_lib import study
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import ConfigError, unknown
 from vjepa_lib.evaluation.features import read_features
 from vjepa_lib.evaluation.probes import attentive_probe, linear_probe
 from vjepa_lib.model.checkpoints import open_encoder
@@ -73,7 +73,7 @@ class ProbeRun:
 def benchmark_rows(settings: Settings, name: str) -> tuple[Manifest, str, int]:
     """The labelled rows a benchmark uses, their digest, and its limit of training clips a class."""
     if name not in PROTOCOLS:
-        raise ConfigError(f"Unknown benchmark {name!r}: choose one of {', '.join(PROTOCOLS)}.")
+        raise unknown("benchmark", name, PROTOCOLS)
     path = getattr(settings.benchmarks, name)
     if path is None:
         raise ConfigError(f"Give the manifest of {name} under [benchmarks].")

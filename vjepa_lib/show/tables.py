@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import unknown
 
 
 def _cell(value: object, digits: int) -> str:
@@ -43,7 +43,7 @@ def format_table(
     """
     styles = {"markdown": "pipe", "latex": "latex_booktabs"}
     if kind not in styles:
-        raise ConfigError(f"Unknown kind of table {kind!r}: choose one of {', '.join(styles)}.")
+        raise unknown("kind of table", kind, styles)
     flat = _flat(table)
     places = digits if isinstance(digits, Mapping) else dict.fromkeys(flat.columns, digits)
     text = {c: [_cell(v, places.get(c, 2)) for v in flat[c]] for c in flat.columns}

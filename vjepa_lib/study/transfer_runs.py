@@ -22,7 +22,7 @@ from vjepa_lib.datasets import heldout, worlds
 from vjepa_lib.datasets.heldout import HeldoutSpec
 from vjepa_lib.datasets.synthetic import DataSpec
 from vjepa_lib.datasets.worlds import WorldSpec
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import ConfigError, unknown
 from vjepa_lib.evaluation.evaluate import supervised_model
 from vjepa_lib.evaluation.probes import ProbeConfig
 from vjepa_lib.evaluation.transfer import SOURCE, Task, TransferConfig, read_transfer
@@ -134,10 +134,7 @@ def transfer_run(
     ConfigError : unknown variant, form, profile or world.
     """
     if pretrained_on not in PRETRAINED_ON:
-        raise ConfigError(
-            f"Unknown world {pretrained_on!r} to pretrain on: choose one of "
-            f"{', '.join(PRETRAINED_ON)}."
-        )
+        raise unknown("world", pretrained_on, PRETRAINED_ON, "to pretrain on")
     if profile not in SIZES:
         raise ConfigError(
             f"Profile {profile!r} has no transfer study: choose one of {', '.join(SIZES)}."

@@ -13,7 +13,6 @@ from tqdm.auto import tqdm
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.model.vit import Encoder, Predictor
 from vjepa_lib.objectives import Objective
-from vjepa_lib.training.collapse import same_weights
 from vjepa_lib.training.distributed import start
 from vjepa_lib.training.resume import (
     interrupts_between_steps,
@@ -81,11 +80,6 @@ class Pretrained:
     @property
     def objective(self) -> Objective:
         return self.trainer.objective
-
-    def encoder_was_trained(self) -> bool:
-        """Whether the evaluated encoder differs, in any bit, from its initialisation."""
-        fresh = Trainer(self.trainer.setup, self.trainer.device)
-        return not same_weights(self.encoder, fresh.evaluated)
 
 
 # --- the loop ---------------------------------------------------------------------------------

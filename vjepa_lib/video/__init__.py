@@ -33,7 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "encode": ["write_video"],
         "manifests": ["Manifest", "read_manifest", "write_manifest"],
-        "streaming": ["ClipDataset", "MixedSampler", "collate"],
+        "streaming": ["ClipDataset"],
         "sampling": ["even_indices", "span_in_frames", "stride_for", "window_indices"],
     },
 )

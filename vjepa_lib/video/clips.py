@@ -86,9 +86,6 @@ class ClipSet:
         *,
         augmentation: Augmentation | None = None,
         generator: torch.Generator | None = None,
-        size: int | tuple[int, int] | None = None,
-        frames: int | None = None,
-        normalised: bool = True,
     ) -> Tensor:
         """Clips ready for the encoder.
 
@@ -101,13 +98,7 @@ class ClipSet:
         augmentation : Augmentation or None
             Random resized crop and flip, drawn from `generator`.
         generator : torch.Generator or None
-            Source of the crops and of a window's start; on the CPU.
-        size : int, (int, int) or None
-            Output size of the random crop; None keeps the stored size.
-        frames : int or None
-            Consecutive frames to take: at a random start with a generator, else from the middle.
-        normalised : bool
-            Subtract the mean and divide by the deviation; otherwise values are 0-255.
+            Source of the crops; on the CPU.
 
         Returns
         -------
@@ -121,15 +112,11 @@ class ClipSet:
             index = index.to(self.frames.device)
         clips = self.frames[index].to(device)  # [B, F, H, W, 3]
         clips = clips.permute(0, 4, 1, 2, 3).contiguous()  # [B, 3, F, H, W], still bytes
-        if frames is not None and frames != clips.shape[2]:
-            clips = _random_window(clips, frames, generator)
         if augmentation is not None:
             if generator is None:
                 raise ConfigError("Augmentation draws at random; give batch() a generator.")
-            clips = augment(clips, augmentation, generator, size)
-        elif size is not None and pair(size) != tuple(clips.shape[-2:]):
-            raise ConfigError("A size other than the stored one needs an augmentation.")
-        return normalise(clips) if normalised else clips.float()
+            clips = augment(clips, augmentation, generator)
+        return normalise(clips)
 
     def subset(self, index: Tensor | np.ndarray | Sequence[int]) -> ClipSet:
         """The clips given by number or boolean mask, in that order (bytes are copied)."""
@@ -164,20 +151,6 @@ class ClipSet:
     def to(self, device: str | torch.device) -> ClipSet:
         """The same set with its bytes and labels on a device."""
         return replace(self, frames=self.frames.to(device), labels=self.labels.to(device))
-
-
-def _random_window(clips: Tensor, frames: int, generator: torch.Generator | None) -> Tensor:
-    """`frames` consecutive frames of [B, C, F, H, W], one start a clip."""
-    batch, channels, total, height, width = clips.shape
-    if not 1 <= frames <= total:
-        raise ConfigError(f"The clips have {total} frames, so {frames} cannot be taken.")
-    if generator is None:
-        start = (total - frames) // 2
-        return clips[:, :, start : start + frames]
-    starts = torch.randint(total - frames + 1, (batch,), generator=generator)
-    index = (starts[:, None] + torch.arange(frames)).to(clips.device)  # [B, frames]
-    index = index[:, None, :, None, None].expand(-1, channels, -1, height, width)
-    return clips.gather(2, index)
 
 
 def jobs_of(manifest: Manifest, size: int) -> list[Job]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import DataError
 from vjepa_lib.video.augment import Augmentation, random_boxes
 from vjepa_lib.video.clip_reader import ClipSpec, Job, read_clip, read_raw
 from vjepa_lib.video.clips import jobs_of
@@ -31,7 +29,7 @@ class ClipDataset(Dataset):
         Random resized crop and flip (training); None resizes and crops the centre.
     seed : int
     skip_broken : bool
-        A broken file gives None, which `collate` leaves out and lists; otherwise it raises.
+        A broken file gives a sample without frames that says why; otherwise it raises.
     """
 
     def __init__(
@@ -96,91 +94,3 @@ class ClipDataset(Dataset):
         if flip:
             cut = cut.flip(-1)
         return cut.permute(0, 2, 3, 1).contiguous().numpy()
-
-
-def collate(samples: Sequence[dict]) -> dict:
-    """Stack samples of a `ClipDataset`, leaving out broken ones.
-
-    Returns
-    -------
-    dict
-        `frames` uint8 [B, 3, F, H, W], `labels` int64 [B], `rows` int64 [B], and `skipped`, a
-        list of (row, reason).
-
-    Raises
-    ------
-    DataError
-        Every sample of the batch is broken.
-    """
-    good = [sample for sample in samples if sample["frames"] is not None]
-    broken = [(sample["row"], sample["error"]) for sample in samples if sample["frames"] is None]
-    if not good:
-        raise DataError(f"Every clip of a batch is broken; the first: {broken[0][1]}")
-    return {
-        "frames": torch.stack([sample["frames"] for sample in good]),
-        "labels": torch.tensor([sample["label"] for sample in good]),
-        "rows": torch.tensor([sample["row"] for sample in good]),
-        "skipped": broken,
-    }
-
-
-class MixedSampler(Sampler):
-    """Rows of several concatenated data sets, each data set drawn with its own probability.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Rows of each data set, in the order of concatenation.
-    weights : sequence of float
-        Probability of each data set (normalised here); rows within one are equally likely.
-    samples : int
-        Draws per epoch, over all ranks.
-    seed : int
-    rank, world : int
-        This process and the number of processes; ranks get disjoint draws.
-
-    Yields
-    ------
-    (row, draw) : (int, int)
-        Row in the concatenation, and the number of the draw since the start of training.
-    """
-
-    def __init__(
-        self,
-        lengths: Sequence[int],
-        weights: Sequence[float],
-        samples: int,
-        seed: int = 0,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        if len(lengths) != len(weights) or min(lengths) < 1 or min(weights) < 0:
-            raise ConfigError(
-                f"Mixing needs one non-negative weight a data set, not {list(weights)}"
-                f" for lengths {list(lengths)}."
-            )
-        self.lengths = torch.tensor(lengths)
-        self.weights = torch.tensor(weights, dtype=torch.float64)
-        self.samples, self.seed, self.rank, self.world = samples, seed, rank, world
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration draws."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.samples // self.world
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)
-        generator = torch.Generator().manual_seed(int(state[0]))
-        source = torch.multinomial(
-            self.weights, self.samples, replacement=True, generator=generator
-        )
-        place = torch.rand(self.samples, dtype=torch.float64, generator=generator)
-        length = self.lengths[source]
-        first = torch.cumsum(self.lengths, 0)[source] - length
-        rows = first + torch.minimum((place * length).long(), length - 1)
-        stop = len(self) * self.world
-        for draw in range(self.rank, stop, self.world):
-            yield int(rows[draw]), self.epoch * self.samples + draw
