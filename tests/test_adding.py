@@ -229,7 +229,8 @@ def test_contributing_names_what_is_there():
         "vjepa_lib/datasets/domains.py": ("DOMAINS: dict[str, Domain]", 'startswith("pre_")'),
         "vjepa_lib/datasets/scene.py": ("\nFORMAT = ",),
         "vjepa_lib/paper/config.py": (
-            "class Benchmarks", "PROTOCOLS: ", "class TrainPerClass", "class Pretraining", "class Regime:",
+            "class Benchmarks", "PROTOCOLS: ", "class TrainPerClass", "class Pretraining",
+            "class Regime:",
         ),
         "vjepa_lib/datasets/base.py": ("class DatasetInfo", "class Listing", "def register"),
         "vjepa_lib/study/notebook_runs.py": ("\nNOTEBOOK_RUNS",),
