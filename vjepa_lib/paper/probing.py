@@ -66,6 +66,8 @@ class ProbeRun:
         }
         if self.variant == "official":
             return own | {"model": [Encoder]}
+        if self.variant in study.REFERENCES:  # initial weights, which no objective has touched
+            return training_code([]) | own
         terms = [name for name, _, _ in study.get_variant(self.variant).terms]
         return training_code(["jepa", "context", *terms]) | own
 
