@@ -7,6 +7,7 @@ come out as the repository writes them, without wrappers.
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vjepa_lib.errors import DataError
+from vjepa_lib.errors import DataError, shown
 
 ENCODER_PARTS = ("target_encoder", "ema_encoder", "encoder")
 
@@ -59,11 +60,18 @@ def _folder_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
-            names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, OSError) as error:
+            content = json.loads(index.read_text(encoding="utf-8"))
+            names = sorted(set(content["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError, OSError, RecursionError) as error:
             raise DataError(
-                f"{index} is not an index of shards ({error}): download it again."
+                f"{index} is not an index of shards ({type(error).__name__}: {shown(str(error))}): "
+                "download it again."
             ) from None
+        # Shards lie beside their index; anything else would read files from elsewhere.
+        wrong = [name for name in names if not isinstance(name, str) or Path(name).name != name]
+        if wrong or not names:
+            what = f"the shard {shown(wrong[0])}" if wrong else "no shard"
+            raise DataError(f"{index} names {what}: download it again.")
         return [folder / name for name in names]
     for name in ("model.safetensors", "pytorch_model.bin"):
         if (folder / name).is_file():
@@ -75,7 +83,7 @@ def _folder_files(folder: Path) -> list[Path]:
 
 
 def _read_file(path: Path) -> Mapping:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"Checkpoint {path} does not exist: download it or correct the path.")
     try:
         if path.suffix == ".safetensors":
@@ -119,13 +127,13 @@ def _read_file(path: Path) -> Mapping:
 def networks(raw: Mapping, label: str) -> dict[str, dict[str, Tensor]]:
     """Networks in any of the layouts, under the repository's names."""
     nested = {
-        name: {_WRAPPERS.sub("", k): v for k, v in raw[name].items() if isinstance(v, Tensor)}
+        name: _unwrapped(raw[name], label)
         for name in (*ENCODER_PARTS, "predictor")
         if isinstance(raw.get(name), Mapping)
     }
     if nested:
         return nested
-    flat = {_WRAPPERS.sub("", k): v for k, v in raw.items() if isinstance(v, Tensor)}
+    flat = _unwrapped(raw, label)
     # Classifiers of Hugging Face hold the model under this name, beside their head.
     inner = {k[len("vjepa2.") :]: v for k, v in flat.items() if k.startswith("vjepa2.")}
     flat = inner or flat
@@ -135,11 +143,70 @@ def networks(raw: Mapping, label: str) -> dict[str, dict[str, Tensor]]:
         return {"predictor": flat}
     if any(k.startswith("blocks.") for k in flat):
         return {"encoder": flat}
-    known = ", ".join(sorted(map(str, raw))[:6]) or "nothing"
+    known = ", ".join(sorted(shown(str(k))[1:-1] for k in list(raw)[:1000])[:6]) or "nothing"
     raise DataError(
         f"{capital(label)} holds no V-JEPA weights (it has {known}): name a checkpoint of the "
         "vjepa2 repository or of Hugging Face's VJEPA2Model."
     )
+
+
+def _unwrapped(state: Mapping, label: str) -> dict[str, Tensor]:
+    """The tensors of a state, without the wrappers in their names."""
+    out: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            continue
+        if not isinstance(name, str):
+            raise DataError(f"{capital(label)} calls a weight {shown(name)}: download it again.")
+        bare = _WRAPPERS.sub("", name)
+        if bare in out:
+            raise DataError(
+                f"{capital(label)} has {shown(bare)} twice, with and without a wrapper's name: "
+                "save only one of the two."
+            )
+        out[bare] = value
+    return out
+
+
+def check_weights(state: Mapping[str, Tensor], label: str) -> None:
+    """Raise DataError unless every weight is a plain array of real numbers that the file holds.
+
+    A view that repeats its few numbers can claim any shape; a network of that shape would take
+    memory that no file of this size needs.
+    """
+    for name, value in state.items():
+        if value.layout is not torch.strided or value.is_quantized or value.device.type == "meta":
+            problem = "is no plain array"
+        elif not value.is_floating_point():
+            problem = f"is {str(value.dtype).removeprefix('torch.')}, not real numbers"
+        elif value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            problem = f"has shape {list(value.shape)}, but fewer numbers"
+        else:
+            continue
+        raise DataError(f"{shown(name)} of {label} {problem}: download the checkpoint again.")
+
+
+def count_of(state: Mapping[str, Tensor], prefix: str, label: str) -> int:
+    """How many numbered parts, such as `blocks.0.` to `blocks.11.`, a state has without a gap.
+
+    Names alone never decide the size of a network: a gap means that parts are missing.
+    """
+    found: set[int] = set()
+    for name in state:
+        if name.startswith(prefix):
+            number = name[len(prefix) :].partition(".")[0]
+            if not re.fullmatch(r"0|[1-9][0-9]{0,8}", number, re.ASCII):
+                raise DataError(
+                    f"{capital(label)} has {shown(name)}, which is no weight of V-JEPA: name a "
+                    "checkpoint of the vjepa2 repository or of Hugging Face."
+                )
+            found.add(int(number))
+    if found and max(found) + 1 != len(found):
+        gap = next(n for n in range(len(found)) if n not in found)
+        raise DataError(
+            f"{capital(label)} has {prefix}{max(found)} but not {prefix}{gap}: download it again."
+        )
+    return len(found)
 
 
 _HF_NAMES = (
@@ -168,5 +235,14 @@ def _from_hugging_face(flat: dict[str, Tensor], label: str) -> dict[str, dict[st
                 raise DataError(
                     f"{capital(label)} has {name} but not {missing[0]}: download it again."
                 )
-            state[name.replace(".query.", ".qkv.")] = torch.cat([state.pop(k) for k in keys])
+            three = [state.pop(k) for k in keys]
+            if not three[0].ndim or any(
+                (t.shape, t.dtype) != (three[0].shape, three[0].dtype) for t in three
+            ):
+                raise DataError(
+                    f"{capital(label)} has {shown(name)}, key and value of different shapes or "
+                    "types: download it again."
+                )
+            check_weights(dict(zip(keys, three, strict=True)), label)
+            state[name.replace(".query.", ".qkv.")] = torch.cat(three)
     return {name: state for name, state in parts.items() if name in ("encoder", "predictor")}

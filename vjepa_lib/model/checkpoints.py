@@ -22,8 +22,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.model.checkpoint_files import ENCODER_PARTS, capital, networks, read_checkpoint
+from vjepa_lib.errors import ConfigError, DataError, shown
+from vjepa_lib.model.checkpoint_files import (
+    ENCODER_PARTS,
+    capital,
+    check_weights,
+    count_of,
+    networks,
+    read_checkpoint,
+)
 from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor
 
 # Part of a parameter's name -> what in the configuration decides whether it fits.
@@ -87,7 +94,7 @@ def load_encoder(encoder: Encoder, source: str | Path | Mapping, part: str | Non
             f"{capital(label)} is V-JEPA 2, which does not rescale positions: make the encoder "
             "with EncoderConfig(..., levels=(depth,), **V_JEPA_2)."
         )
-    weights = _encoder_weights(state, encoder)
+    weights = _encoder_weights(state, encoder, label)
     harmless = ("pos_embed", "patch_embed_image.", "norms.unused.")
     unused = _fill(encoder, weights, harmless, version, "encoder", label)
     return Loaded(part, version, unused)
@@ -116,7 +123,7 @@ def load_predictor(predictor: Predictor, source: str | Path | Mapping) -> Loaded
     # A predictor's own names do not tell the version; its encoder's, in the same file, do.
     known = [_version(parts[p]) for p in ENCODER_PARTS if p in parts]
     version = known[0] if known else None
-    weights = _predictor_weights(state)
+    weights = _predictor_weights(state, label)
     harmless = ("pos_embed", "head_context.")
     unused = _fill(predictor, weights, harmless, version, "predictor", label)
     return Loaded("predictor", version, unused)
@@ -142,7 +149,12 @@ def open_encoder(
     parts, label = _open(source)
     if part is None:
         part = next((p for p in ENCODER_PARTS if p in parts), "encoder")
-    cfg = _geometry(_pick(parts, part, label), _heads(Path(source)), size, frames, label)
+    state = _pick(parts, part, label)
+    cfg = _geometry(state, _heads(Path(source)), size, frames, label)
+    with torch.device("meta"):  # shapes only: what does not fit must not take memory first
+        outline = Encoder(cfg)
+    harmless = ("pos_embed", "patch_embed_image.", "norms.unused.")
+    _check(outline, _encoder_weights(state, outline, label), harmless, None, "encoder", label)
     encoder = Encoder(cfg)
     loaded = load_encoder(encoder, {part: parts[part]}, part)
     return encoder.requires_grad_(False).eval(), loaded
@@ -154,13 +166,17 @@ _OFFICIAL_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 22, 1664: 
 
 def _heads(source: Path) -> int | None:
     """Attention heads that a Hugging Face folder's config.json gives."""
+    path = (source if source.is_dir() else source.parent) / "config.json"
     try:
-        config = json.loads(
-            ((source if source.is_dir() else source.parent) / "config.json").read_text()
-        )
-        return int(config["num_attention_heads"])
-    except (OSError, ValueError, KeyError, TypeError):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        heads = config["num_attention_heads"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    if isinstance(heads, bool) or not isinstance(heads, int) or not 0 < heads < 10_000:
+        raise ConfigError(
+            f"{path} gives {shown(heads)} for num_attention_heads: correct it or download it again."
+        )
+    return heads
 
 
 def _geometry(
@@ -168,20 +184,33 @@ def _geometry(
 ) -> EncoderConfig:
     """The configuration that an encoder's weights have; `heads` None looks it up by width."""
     kernel, mlp = state.get("patch_embed.proj.weight"), state.get("blocks.0.mlp.fc1.weight")
-    if kernel is None or mlp is None or kernel.ndim != 5:
+    if kernel is None or mlp is None or kernel.ndim != 5 or mlp.ndim != 2:
         raise ConfigError(
             f"{capital(label)} has no 3-D patch embedding and blocks, so its geometry is not "
             "known: make an Encoder yourself and fill it with load_encoder."
         )
-    width, _, tubelet, patch, _ = kernel.shape
+    width, channels, tubelet, patch, across = kernel.shape
+    if channels != 3 or patch != across or 0 in (*kernel.shape, *mlp.shape):
+        raise ConfigError(
+            f"{capital(label)} has a patch embedding of shape {list(kernel.shape)}, not [width, 3, "
+            "frames, pixels, pixels]: name a checkpoint of V-JEPA 2 or 2.1."
+        )
     heads = heads or _OFFICIAL_HEADS.get(width)
     if heads is None:
         raise ConfigError(
             f"{capital(label)} has width {width}, of which no official model is known: make an "
             "Encoder with the right number of heads and fill it with load_encoder."
         )
-    depth = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("blocks."))
-    norms = len({k.split(".")[1] for k in state if k.startswith("norms_block.")})
+    depth = count_of(state, "blocks.", label)
+    if sum(k.startswith("blocks.") for k in state) % depth:
+        raise ConfigError(
+            f"{capital(label)} has blocks of unlike weights, of {depth} blocks: download it again."
+        )
+    norms = count_of(state, "norms_block.", label)
+    if norms > depth:
+        raise ConfigError(
+            f"{capital(label)} has {norms} norms for {depth} blocks: download it again."
+        )
     common = {
         "height": size,
         "width_px": size,
@@ -246,7 +275,9 @@ def _common(state: Mapping[str, Tensor], names: tuple[tuple[str, str], ...]) -> 
     return out
 
 
-def _encoder_weights(state: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
+def _encoder_weights(
+    state: Mapping[str, Tensor], encoder: Encoder, label: str
+) -> dict[str, Tensor]:
     """Names and shapes of our `Encoder`; norms of levels it has not become `norms.unused.`."""
     weights = _common(
         state,
@@ -257,9 +288,10 @@ def _encoder_weights(state: Mapping[str, Tensor], encoder: Encoder) -> dict[str,
     )
     for name in ("patch_embed.weight", "patch_embed_image.weight"):
         if name in weights:
+            _need(weights[name].ndim >= 2, name, weights[name], label)
             weights[name] = weights[name].flatten(1)  # Conv3d kernel [D, 3, t, p, p] -> [D, 3tpp]
     ours = list(encoder.cfg.levels)
-    count = len({k.split(".")[1] for k in weights if k.startswith("norms_block.")})
+    count = count_of(weights, "norms_block.", label)
     levels = _levels(encoder.cfg.depth, count) if count else []
     for name in [k for k in weights if k.startswith(("norms_block.", "norm."))]:
         first, *rest, kind = name.split(".")
@@ -269,7 +301,7 @@ def _encoder_weights(state: Mapping[str, Tensor], encoder: Encoder) -> dict[str,
     return weights
 
 
-def _predictor_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _predictor_weights(state: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
     """Names and shapes of our `Predictor`."""
     weights = _common(
         state,
@@ -281,13 +313,26 @@ def _predictor_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             (r"^predictor_pos_embed$", "pos_embed"),
         ),
     )
-    numbered = [k for k in weights if k.startswith("mask_tokens.")]
-    if numbered:
-        numbered.sort(key=lambda k: int(k.split(".")[1]))
-        weights["mask_tokens"] = torch.stack([weights.pop(k).flatten() for k in numbered])
+    tokens = []
+    for number in range(count_of(weights, "mask_tokens.", label)):
+        name = f"mask_tokens.{number}"
+        _need(name in weights, name, None, label)
+        tokens.append(weights.pop(name).flatten())
+        _need(tokens[-1].shape == tokens[0].shape, name, tokens[-1], label)
+    if tokens:
+        weights["mask_tokens"] = torch.stack(tokens)
     elif "mask_tokens" in weights:
+        _need(weights["mask_tokens"].ndim == 4, "mask_tokens", weights["mask_tokens"], label)
         weights["mask_tokens"] = weights["mask_tokens"].flatten(0, 2)  # [G, 1, 1, d] -> [G, d]
     return weights
+
+
+def _need(fits: bool, name: str, value: Tensor | None, label: str) -> None:
+    if not fits:
+        have = "is missing" if value is None else f"has shape {list(value.shape)}"
+        raise ConfigError(
+            f"{name} of {label} {have}, which no V-JEPA network has: download the checkpoint again."
+        )
 
 
 # --- filling ----------------------------------------------------------------------------------
@@ -301,6 +346,7 @@ def _hint(name: str) -> str:
 def _pick(parts: Mapping[str, dict[str, Tensor]], part: str, label: str) -> dict[str, Tensor]:
     if part not in parts:
         raise DataError(f"{capital(label)} has no {part!r}; it has: {', '.join(sorted(parts))}.")
+    check_weights(parts[part], label)
     return parts[part]
 
 
@@ -313,6 +359,28 @@ def _fill(
     label: str,
 ) -> tuple[str, ...]:
     """Copy weights into a network after checking all of them; returns the names left over."""
+    left = _check(network, weights, harmless, version, kind, label)
+    own = dict(network.named_parameters())
+    damaged = next((name for name in own if not weights[name].isfinite().all()), None)
+    if damaged is not None:
+        raise DataError(
+            f"{damaged} of {label} holds values that are not finite: download the checkpoint again."
+        )
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(weights[name])
+    return tuple(sorted(left))
+
+
+def _check(
+    network: Encoder | Predictor,
+    weights: dict[str, Tensor],
+    harmless: tuple[str, ...],
+    version: str | None,
+    kind: str,
+    label: str,
+) -> list[str]:
+    """Raise ConfigError unless weights fit a network, by names and shapes; the names left over."""
     if version is not None and network.rotary.paired != (version == "V-JEPA 2.1"):
         how = (
             "EncoderConfig's own rotary settings"
@@ -335,7 +403,8 @@ def _fill(
     if unexpected:
         raise ConfigError(
             f"{capital(label)} has {len(unexpected)} weights that this {kind} has no place for, "
-            f"first {unexpected[0]}: change {_hint(unexpected[0])} in the {kind}'s configuration."
+            f"first {shown(unexpected[0])[1:-1]}: change {_hint(unexpected[0])} in the {kind}'s "
+            "configuration."
         )
     for name, parameter in own.items():
         if weights[name].shape != parameter.shape:
@@ -343,7 +412,4 @@ def _fill(
                 f"{name} is {list(weights[name].shape)} in {label} but {list(parameter.shape)} in "
                 f"this {kind}: change {_hint(name)} in the {kind}'s configuration."
             )
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(weights[name])
-    return tuple(sorted(left))
+    return left
