@@ -48,7 +48,7 @@ help:
 	@echo "make test       the whole test suite, notebooks included"
 	@echo "make lab        JupyterLab on the notebooks"
 	@echo "make verify     retrain a finished and two recorded runs, chosen at random, and compare"
-	@echo "make bench      speed, as ratios"
+	@echo "make bench      speed, as ratios (ONLY=step-mini for one figure, ROUNDS=2 for fewer turns)"
 	@echo "make clean      remove figures and build files; runs and data stay"
 	@echo "TORCH=cpu or TORCH=cuda chooses the build of torch (here: $(TORCH))"
 	@echo "Variables: PROFILE=$(PROFILE) JOBS=$(JOBS) DEVICE=$(DEVICE) ONLY=$(ONLY) SEEDS=$(SEEDS)"
@@ -90,7 +90,7 @@ verify: $(STAMP)
 	@$(PY) -m vjepa_lib.reproduce $(ARGS) --verify
 
 bench: $(STAMP)
-	@$(PY) -m vjepa_lib.bench
+	@$(PY) -m vjepa_lib.bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: $(STAMP)
 	@$(PY) -m ruff check vjepa_lib tests notebooks

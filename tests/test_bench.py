@@ -1,30 +1,109 @@
-"""The timed forms are equal, the fast ones faster, and the table shows it."""
+"""The timed forms are equal, the fast ones faster, and every figure is printed."""
 
+import re
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from vjepa_lib.bench import bench
-from vjepa_lib.bench.reference import epps_pulley_by_point
+from vjepa_lib.bench import bench, gpu, pieces, timing
+from vjepa_lib.bench.__main__ import main
+from vjepa_lib.bench.decoding import decoding
+from vjepa_lib.bench.probing import Noise, probe, probe_by_batch, probe_from_features
+from vjepa_lib.bench.published_step import PublishedTrainer
+from vjepa_lib.bench.reference import epps_pulley_by_point, step_by_group
+from vjepa_lib.bench.steps import (
+    against_plain,
+    against_published,
+    in_second_half,
+    operations,
+    plain_trainer,
+    profile_setup,
+    random_clips,
+    shrunk_paper,
+)
+from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.evaluation.probes import ProbeConfig
+from vjepa_lib.model.vit import Encoder
 from vjepa_lib.objectives.sigreg import epps_pulley
+from vjepa_lib.training.trainer import Trainer
+
+
+def quick(variant="baseline", **schedule):
+    """The smallest training. All channels of a head are rotated, so that no bias is without effect
+    (AdamW would blow its rounding up to whole steps), and the learning rate is low."""
+    setup = profile_setup("smoke", variant)
+    wanted = {"steps": 8, "batch": 2, "lr": 2e-4, "lr_start": 2e-4, "context_start": 0.5}
+    return replace(setup, schedule=replace(setup.schedule, **(wanted | schedule)))
+
+
+# --- timing -----------------------------------------------------------------------------------
 
 
 def test_ratio_is_of_times_in_one_run():
-    row = bench.compare("sleep", lambda: time.sleep(0.02), lambda: time.sleep(0.002), rounds=3)
+    row = timing.compare(
+        "sleep", lambda: time.sleep(0.02), lambda: time.sleep(0.002), None, 3, time.perf_counter
+    )
     assert 5 < row.ratio < 12
     assert "| sleep" in bench.table([row])
 
 
+def test_forms_take_turns_and_the_shortest_time_counts():
+    now, calls = [0.0], []
+    spans = {"a": iter([9, 4, 5, 3, 6]), "b": iter([9, 4, 2, 8, 7])}
+
+    def form(name):
+        calls.append(name)
+        now[0] += next(spans[name])
+
+    forms = {n: lambda n=n: form(n) for n in spans}
+    assert timing.in_turns(forms, 4, lambda: now[0]) == {"a": 3, "b": 2}
+    assert "".join(calls) == "ab" * 5  # one call to warm up
+
+
+def test_a_short_form_is_repeated_until_it_lasts_as_long_as_the_other():
+    now, calls = [0.0], {"long": 0, "short": 0}
+
+    def form(name, span):
+        calls[name] += 1
+        now[0] += span
+
+    forms = {"long": lambda: form("long", 0.125), "short": lambda: form("short", 1 / 64)}
+    times = timing.in_turns(forms, 2, lambda: now[0])
+    assert times == {"long": 0.125, "short": 1 / 64}
+    assert calls == {"long": 3, "short": 2 + 8}
+
+
+def test_waiting_is_not_counted():
+    """Processor time: what other programs do while this one waits is none of its business."""
+
+    def wait():
+        time.sleep(0.05)
+
+    assert timing.in_turns({"wait": wait}, 1)["wait"] < 0.03
+
+
+def test_threads_are_given_back():
+    before = torch.get_num_threads()
+    with timing.one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+
+
+# --- parts of a step --------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("kind", ["multiblock", "motion_guided"])
 def test_masks_are_many_times_faster_than_the_plain_loop(kind):
-    with bench.one_thread():
-        assert bench.masks(kind).ratio > 5  # 10 is the aim on a quiet machine
+    with timing.one_thread():
+        assert pieces.masks(kind, rounds=3).ratio > 5  # 10 is the aim on a quiet machine
 
 
 def test_distances_are_many_times_faster_than_token_by_token():
-    with bench.one_thread():
-        assert bench.context_distances().ratio > 30
+    with timing.one_thread():
+        assert pieces.context_distances(rounds=3).ratio > 30
 
 
 def test_point_by_point_statistic_is_the_same():
@@ -32,8 +111,239 @@ def test_point_by_point_statistic_is_the_same():
     assert torch.allclose(epps_pulley(x), epps_pulley_by_point(x), rtol=1e-4, atol=1e-5)
 
 
-def test_threads_are_given_back():
-    before = torch.get_num_threads()
-    with bench.one_thread():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before
+# --- the step ---------------------------------------------------------------------------------
+
+
+def assert_same_training(setup, ours, other, step):
+    """Losses of three steps, the last two with the context loss, and all weights after them."""
+    clips = random_clips(setup)
+    for trainer in (ours, other):
+        trainer.step = 4
+    before = [p.clone() for p in ours.context_encoder.parameters()]
+    weights = []
+    for _ in range(3):
+        weights.append(setup.schedule.context_lambda(ours.progress))
+        want = float(step(clips))
+        assert float(ours.train_step(clips)["total"]) == pytest.approx(want, rel=1e-5)
+    assert weights[0] == 0 < weights[1]
+    for name, module in ours.modules().items():
+        same = other.modules()[name].state_dict()
+        for key, value in module.state_dict().items():
+            assert torch.allclose(value, same[key], rtol=0, atol=1e-5), (name, key)
+    moved = zip(before, ours.context_encoder.parameters(), strict=True)
+    assert max(float((a - b).detach().abs().max()) for a, b in moved) > 4e-4
+
+
+def test_our_step_is_the_plain_step():
+    setup = quick()
+    plain = plain_trainer(setup)
+    assert_same_training(setup, Trainer(setup), plain, lambda x: step_by_group(plain, x))
+
+
+@pytest.mark.parametrize("masking", ["multiblock", "motion_guided"])
+def test_our_step_is_the_published_step(masking):
+    setup = quick("fwm_ld")
+    setup = replace(setup, masking=replace(setup.masking, kind=masking))
+    published = PublishedTrainer(setup)
+    step = published.train_step
+    assert_same_training(setup, Trainer(setup), published, lambda x: step(x)["total"])
+
+
+def test_plain_networks_write_everything_out(monkeypatch):
+    """No norm or attention of PyTorch's own, so that the ratio is to what it says."""
+    setup = quick()
+    plain, clips = plain_trainer(setup), random_clips(setup)
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a kernel of PyTorch's own")
+
+    monkeypatch.setattr("torch.nn.functional.scaled_dot_product_attention", refuse)
+    monkeypatch.setattr("torch.nn.LayerNorm.forward", refuse)
+    step_by_group(plain, clips)
+    with pytest.raises(AssertionError, match="own"):
+        Trainer(setup).train_step(clips)
+
+
+def test_published_step_knows_its_terms():
+    with pytest.raises(ConfigError, match="'hw'"):
+        PublishedTrainer(quick("hw"))
+    with pytest.raises(ConfigError, match="without EMA"):
+        PublishedTrainer(quick("no_ema"))
+
+
+def test_shrunk_geometry_is_the_published_one_on_small_clips():
+    setup = shrunk_paper()
+    assert (setup.encoder.width, setup.encoder.depth, setup.predictor.depth) == (768, 12, 8)
+    assert random_clips(setup).shape == (2, 3, 8, 64, 64)
+    assert setup.schedule.amp == "off" and setup.schedule.accumulate == 1
+
+
+def test_operations_of_a_step_are_counted():
+    """At least the linear layers of the pass for the targets, 2 operations a weight and token."""
+    setup = quick()
+    trainer = in_second_half(Trainer(setup))
+    assert trainer.progress == 0.75
+    linear = sum(p.numel() for p in trainer.target_encoder.parameters() if p.ndim == 2)
+    least = 2 * linear * setup.encoder.grid.n * setup.schedule.batch
+    assert least < operations(trainer, random_clips(setup)) < 20 * least
+
+
+def test_steps_are_rows_and_shares():
+    for row, share in (against_plain("smoke", rounds=1), against_published(1, quick("fwm_ld"))):
+        assert row.what == share.what and row.fast == pytest.approx(share.milliseconds / 1e3)
+        assert 0 < share.share < 1.5 and row.plain > 0
+    assert row.aim == 2 and share.aim == 0.6
+    assert re.search(r"\d ms, [\d.]+ clips/s, \d+ % of the matrix peak .*aim 60 %", str(share))
+
+
+# --- decoding and probes ----------------------------------------------------------------------
+
+
+def test_decoding_says_frames_a_second(monkeypatch):
+    every, chosen, said = decoding(rounds=1, frames=24, height=48, width=64)
+    assert every.plain > 0 and chosen.fast > 0
+    assert re.search(
+        r"24 frames of 64 x 48 px, H.264; every frame: decord \d+ frames/s, PyAV", said
+    )
+    monkeypatch.setattr("vjepa_lib.video.decode._decord", lambda: None)
+    (line,) = decoding(rounds=1, frames=24, height=48, width=64)
+    assert "not compared" in line and "pip install decord" in line
+
+
+def test_probe_on_kept_features_is_the_probe_by_batch(smoke):
+    torch.manual_seed(0)
+    encoder = Encoder(smoke.encoder)
+    data = Noise.draw(smoke.encoder, 24, 16)
+    cfg = ProbeConfig(linear="adamw", linear_epochs=3, linear_batch=8, choose_epoch=False, lr=0.05)
+    by_batch = probe_by_batch(encoder, data, cfg)
+    assert np.array_equal(probe_from_features(encoder, data, cfg), by_batch)
+    assert 4 < by_batch.sum() < 16  # better than chance, and not so easy that any probe agrees
+
+
+def test_kept_features_save_the_epochs(smoke):
+    assert probe(1, smoke.encoder, train=32, test=8, epochs=8).ratio > 2
+
+
+# --- on a GPU ---------------------------------------------------------------------------------
+
+
+def test_no_gpu_is_one_line(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (line,) = gpu.on_gpu()
+    assert "PyTorch finds none" in line and "\n" not in line
+
+
+@pytest.fixture
+def pretended_gpu(monkeypatch):
+    """A processor that passes for a GPU; what is compiled and how often it is waited for."""
+    seen = {"waits": 0, "compiled": 0, "forms": []}
+
+    class Recorded(Trainer):
+        def __init__(self, setup, device):
+            seen["forms"].append((setup.schedule.amp, setup.schedule.compile))
+            super().__init__(setup, device)
+
+    def count(what):
+        return lambda *args, **kwargs: seen.update({what: seen[what] + 1})
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "pretended")
+    monkeypatch.setattr(torch.cuda, "synchronize", count("waits"))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.nn.Module, "compile", count("compiled"))
+    monkeypatch.setattr(gpu, "Trainer", Recorded)
+    monkeypatch.setattr(gpu, "WARM", 1)
+    return seen
+
+
+def test_gpu_takes_eager_and_compiled_steps_in_both_precisions(pretended_gpu):
+    title, *found = gpu.on_gpu(1, {"smoke": quick()}, device="cpu", matrix=64)
+    assert "pretended" in title
+    assert [type(f) for f in found] == [timing.Row] * 2 + [timing.Share] * 2
+    assert "float32, bfloat16" in found[0].what and "eager, compiled" in found[1].what
+    assert pretended_gpu["forms"] == [("off", False), ("bf16", False), ("bf16", True)]
+    assert pretended_gpu["compiled"] == 3  # both encoders and the predictor
+    assert pretended_gpu["waits"] == 8  # before and after each of four forms
+
+
+def test_geometries_on_a_gpu():
+    small, paper = gpu.geometries().values()
+    assert small.encoder.width == 64
+    assert paper.encoder.height == 224 and random_clips(paper)[:, 0, 0, 0, 0].shape == (8,)
+
+
+def test_a_gpu_too_small_for_a_geometry_is_one_line(pretended_gpu, monkeypatch):
+    def full(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(gpu, "Trainer", full)
+    lines = gpu.on_gpu(1, {"a": quick(), "b": quick()}, device="cpu", matrix=64)
+    assert len(lines) == 3 and all("too little memory" in line for line in lines[1:])
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Three figures that take no time; the rounds each was asked for."""
+    asked = {}
+
+    def figure(name, found):
+        def measure(rounds=None):
+            asked[name] = rounds
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        return measure
+
+    row = timing.Row("a step", 0.2, 0.1, 3)
+    share = timing.Share("a step", 100, 160, 0.25)
+    made = {
+        "step": figure("step", (row, share)),
+        "broken": figure("broken", DataError("The disk is full: free some.")),
+        "line": figure("line", "no GPU"),
+    }
+    monkeypatch.setattr(bench, "FIGURES", made)
+    monkeypatch.setattr("vjepa_lib.bench.__main__.FIGURES", made)
+    return asked
+
+
+def test_command_prints_rows_shares_lines_and_the_load(figures, capsys):
+    assert main(["--only", "step", "--only", "line", "--rounds", "2"]) == 0
+    assert figures == {"step": 2, "line": 2}
+    out = capsys.readouterr().out.splitlines()
+    assert out[2] == "| a step |      200.00 |     100.00 | 2.0            | >= 3  |"
+    assert "160.0 clips/s, 25 % of" in out[4] and out[5] == "no GPU" and "cores" in out[6]
+
+
+def test_what_was_measured_before_an_error_is_printed(figures, capsys):
+    assert main([]) == 2
+    assert figures == {"step": None, "broken": None}
+    out, err = capsys.readouterr()
+    assert "a step" in out and "error: The disk is full" in err
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--nope"], "--nope"),
+        (["--only", "steps"], "step-mini"),
+        (["--rounds", "0"], "at least 1"),
+        (["--rounds", "two"], "'two'"),
+    ],
+)
+def test_unknown_options_are_one_sentence_and_nothing_runs(options, says, capsys, monkeypatch):
+    monkeypatch.setattr("vjepa_lib.bench.__main__.run", lambda *a: pytest.fail("it ran"))
+    with pytest.raises(SystemExit) as stop:
+        main(options)
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and says in err and err.count("\n") == 1
+
+
+def test_all_figures_are_there():
+    assert list(bench.FIGURES) == [
+        "masks", "distances", "sigreg", "step-mini", "step-small", "step-vitb", "decoding", "probe",
+        "gpu",
+    ]  # fmt: skip
