@@ -1,8 +1,10 @@
 """The timed forms are equal, the fast ones faster, and every figure is printed."""
 
 import re
+import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -347,3 +349,11 @@ def test_all_figures_are_there():
         "masks", "distances", "sigreg", "step-mini", "step-small", "step-vitb", "decoding", "probe",
         "gpu",
     ]  # fmt: skip
+
+
+def test_make_passes_the_choice_on():
+    done = subprocess.run(
+        ["make", "-n", "bench", "ONLY=step-mini", "ROUNDS=2"],
+        cwd=Path(__file__).resolve().parent.parent, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "vjepa_lib.bench --only step-mini --rounds 2" in done.stdout
