@@ -106,7 +106,7 @@ class Settings:
 
     Attributes
     ----------
-    device : 'cuda' or 'cpu'.
+    device : 'cuda' or 'cpu'; 'mps' (Apple's GPUs) for reading encoders, not for training.
     workers : loader processes of each training process.
     checkpoint_every : steps between checkpoints.
     runs : folder of the run store; None for `paper` below the usual one.

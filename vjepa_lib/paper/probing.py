@@ -123,7 +123,7 @@ def _read(
     run: ProbeRun, folder: Path, device: str, settings: Settings, encoder: Callable[[], Encoder]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Encode the clips, train the probes: (metrics, no curves)."""
-    check_device(device)
+    check_device(device, reading=True)
     manifest, _, _ = benchmark_rows(settings, run.benchmark)
     clips = StreamedClips(manifest, run.clip, settings.workers, skip_broken=True)
     kept = folder

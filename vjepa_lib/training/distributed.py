@@ -176,19 +176,30 @@ class Sharing:
         return self.world.gather(latents) if self.spread else latents
 
 
-def check_device(device: str | torch.device) -> None:
+def check_device(device: str | torch.device, reading: bool = False) -> None:
     """Fail with a sentence before PyTorch fails with a traceback.
+
+    Parameters
+    ----------
+    reading : a frozen encoder is only read, which Apple's GPUs ('mps') do too.
 
     Raises
     ------
     ConfigError : no such kind of device, or a GPU is asked for and PyTorch sees none.
     """
     kind = str(device).split(":")[0]
-    if kind not in ("cpu", "cuda"):
-        raise ConfigError(f"Unknown device {str(device)!r}: choose 'cpu' or 'cuda'.")
-    if kind == "cuda" and not torch.cuda.is_available():
+    if kind == "mps" and not reading:
         raise ConfigError(
-            "The device is 'cuda' and PyTorch sees no GPU on this machine: choose 'cpu', or "
+            "Training on 'mps' would not repeat a run's numbers: choose 'cpu' or 'cuda'; frozen "
+            "encoders are read on 'mps' too."
+        )
+    if kind not in ("cpu", "cuda", "mps"):
+        more = ", or 'mps'" if reading else ""
+        raise ConfigError(f"Unknown device {str(device)!r}: choose 'cpu' or 'cuda'{more}.")
+    seen = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if kind in seen and not seen[kind]():
+        raise ConfigError(
+            f"The device is {kind!r} and PyTorch sees no GPU on this machine: choose 'cpu', or "
             "install a PyTorch for its GPU."
         )
 
