@@ -10,6 +10,7 @@ from vjepa_lib import study
 from vjepa_lib.audit import published
 from vjepa_lib.datasets.synthetic import BENCHMARKS
 from vjepa_lib.errors import ConfigError, RunStoreError
+from vjepa_lib.study import recorded
 from vjepa_lib.study.store import config_hash
 
 
@@ -157,3 +158,19 @@ def test_a_run_keeps_its_encoder(smoke_sets, tmp_path, monkeypatch):
     kept = study.load_encoder(config).state_dict()
     fresh = study.pretrained_encoder(config, smoke_sets).state_dict()
     assert all(torch.equal(kept[k], fresh[k]) for k in kept)
+
+
+def test_mini_leaves_what_is_large_to_the_recorded_runs():
+    """One seed of every idea is trained while a reader waits; what is left out is recorded."""
+    live = study.runs_for(study.NOTEBOOK_RUNS, "mini")
+    assert {c.seed for c in live} == {0} and len(live) < 60
+    names = {(c.variant, c.form, c.regime) for c in live}
+    kept = recorded.runs()
+    recorded_too = set(zip(kept.variant, kept.form, kept.regime, strict=True))
+    assert names <= recorded_too
+    for number, asked in study.NOTEBOOK_RUNS.items():
+        trained = study.configs_of(asked, "mini", (0,))
+        assert any(study.canonical(c).pretrained for c in trained), number
+    halves = [c for c in study.configs_of(study.NOTEBOOK_RUNS["13"], "small", (0,))]
+    assert any(c.variant.endswith("_appearance") for c in halves)
+    assert not any(c.variant.endswith("_appearance") for c in live)

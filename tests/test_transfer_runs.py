@@ -8,8 +8,9 @@ from vjepa_lib import study
 from vjepa_lib.datasets import worlds
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.study import transfer_runs
+from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import code_of
-from vjepa_lib.study.store import RunStore, config_hash, ensure
+from vjepa_lib.study.store import RunStore, config_hash
 from vjepa_lib.study.transfer_runs import pack, train_transfer, transfer_run, unpack
 
 

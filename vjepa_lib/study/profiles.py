@@ -95,7 +95,7 @@ PROFILES: dict[str, Profile] = {
             ),
             DataSpec(pretrain=2000, train=300, val=100, test=400),
             ProbeConfig(low_shot=LOW_SHOT, leakage=LEAKAGE),
-            seeds=(0, 1),
+            seeds=(0,),
             sizes=Sizes(head_hidden=48, sigreg_directions=64),
         ),
         Profile(
