@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vjepa_lib import folders
+from vjepa_lib import folders, reproduce
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.provenance import ROOT
 
@@ -43,3 +43,11 @@ def test_commands_say_so_and_write_nothing(runs, tmp_path):
     )  # fmt: skip
     assert done.returncode == 2 and done.stderr.startswith("error: VJEPA_RUNS")
     assert done.stderr.count("\n") == 1 and not (ROOT / ".locks").exists()
+
+
+def test_a_figures_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "notebooks").write_text("a file in its place")
+    monkeypatch.setenv("VJEPA_FIGURES", str(tmp_path / "figures"))
+    with pytest.raises(ConfigError, match=r"figures/notebooks cannot be made .*VJEPA_FIGURES"):
+        reproduce.reproduce("smoke", 1, "cpu", "00", None)

@@ -96,7 +96,13 @@ def reproduce(
         return
     built, figures = ROOT / "build" / "notebooks", figures_root()
     for folder in (built, figures / "notebooks"):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The folder {folder} cannot be made ({error.strerror}): make its place writable "
+                f"or name another with VJEPA_FIGURES."
+            ) from None
     settings = {
         "PROFILE": profile,
         "SEEDS": list(seeds) if seeds else None,
