@@ -216,9 +216,9 @@ def test_what_a_network_does_not_need_is_left_and_named(released, clip):
 
 
 def test_norms_belong_to_the_quarters_of_the_official_depths():
-    from vjepa_lib.model.checkpoints import _levels
+    from vjepa_lib.model.checkpoints import even_levels
 
-    assert [_levels(d, 4) for d in (12, 24, 40, 48)] == [
+    assert [even_levels(d, 4) for d in (12, 24, 40, 48)] == [
         [3, 6, 9, 12],
         [6, 12, 18, 24],
         [10, 20, 30, 40],

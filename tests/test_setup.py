@@ -156,6 +156,7 @@ FLOORS = (
     "show",
     "paper",
     "maps",
+    "export",
     "bench",
     "reproduce",
     "__main__",

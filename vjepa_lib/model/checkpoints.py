@@ -150,7 +150,7 @@ def open_encoder(
     if part is None:
         part = next((p for p in ENCODER_PARTS if p in parts), "encoder")
     state = _pick(parts, part, label)
-    cfg = _geometry(state, _heads(Path(source)), size, frames, label)
+    cfg = _geometry(state, _told(Path(source)), size, frames, label)
     with torch.device("meta"):  # shapes only: what does not fit must not take memory first
         outline = Encoder(cfg)
     harmless = ("pos_embed", "patch_embed_image.", "norms.unused.")
@@ -164,25 +164,31 @@ def open_encoder(
 _OFFICIAL_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 22, 1664: 26}
 
 
-def _heads(source: Path) -> int | None:
-    """Attention heads that a Hugging Face folder's config.json gives."""
+def _told(source: Path) -> dict:
+    """What a folder's config.json tells and weights do not: 'heads' and 'rope_reference'."""
     path = (source if source.is_dir() else source.parent) / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        heads = config["num_attention_heads"]
+        found = {"heads": config["num_attention_heads"]}
+        if "rope_reference" in config:  # written by our own export
+            found["rope_reference"] = config["rope_reference"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if isinstance(heads, bool) or not isinstance(heads, int) or not 0 < heads < 10_000:
-        raise ConfigError(
-            f"{path} gives {shown(heads)} for num_attention_heads: correct it or download it again."
-        )
-    return heads
+        return {}
+    for key, value in found.items():
+        if value is None and key == "rope_reference":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10_000:
+            name = "num_attention_heads" if key == "heads" else key
+            raise ConfigError(
+                f"{path} gives {shown(value)} for {name}: correct it or download it again."
+            )
+    return found
 
 
 def _geometry(
-    state: Mapping[str, Tensor], heads: int | None, size: int, frames: int, label: str
+    state: Mapping[str, Tensor], told: dict, size: int, frames: int, label: str
 ) -> EncoderConfig:
-    """The configuration that an encoder's weights have; `heads` None looks it up by width."""
+    """The configuration that an encoder's weights have; heads not told are looked up by width."""
     kernel, mlp = state.get("patch_embed.proj.weight"), state.get("blocks.0.mlp.fc1.weight")
     if kernel is None or mlp is None or kernel.ndim != 5 or mlp.ndim != 2:
         raise ConfigError(
@@ -195,7 +201,7 @@ def _geometry(
             f"{capital(label)} has a patch embedding of shape {list(kernel.shape)}, not [width, 3, "
             "frames, pixels, pixels]: name a checkpoint of V-JEPA 2 or 2.1."
         )
-    heads = heads or _OFFICIAL_HEADS.get(width)
+    heads = told.get("heads") or _OFFICIAL_HEADS.get(width)
     if heads is None:
         raise ConfigError(
             f"{capital(label)} has width {width}, of which no official model is known: make an "
@@ -227,9 +233,10 @@ def _geometry(
         return EncoderConfig(**common, levels=(depth,), **V_JEPA_2)
     return EncoderConfig(
         **common,
-        levels=tuple(_levels(depth, norms)),
+        levels=tuple(even_levels(depth, norms)),
         modality_embedding="video_mod_embed" in state,
         image_patches="patch_embed_img.proj.weight" in state,
+        **{k: v for k, v in told.items() if k == "rope_reference"},
     )
 
 
@@ -249,7 +256,7 @@ def _version(state: Mapping[str, Tensor]) -> str | None:
     return "V-JEPA 2" if "norm.weight" in state else None
 
 
-def _levels(depth: int, count: int) -> list[int]:
+def even_levels(depth: int, count: int) -> list[int]:
     """Blocks after which 2.1 has its `count` norms: even quarters, but for ViT-G's third."""
     if (depth, count) == (48, 4):
         return [12, 24, 38, 48]
@@ -292,7 +299,7 @@ def _encoder_weights(
             weights[name] = weights[name].flatten(1)  # Conv3d kernel [D, 3, t, p, p] -> [D, 3tpp]
     ours = list(encoder.cfg.levels)
     count = count_of(weights, "norms_block.", label)
-    levels = _levels(encoder.cfg.depth, count) if count else []
+    levels = even_levels(encoder.cfg.depth, count) if count else []
     for name in [k for k in weights if k.startswith(("norms_block.", "norm."))]:
         first, *rest, kind = name.split(".")
         level = levels[int(rest[0])] if first == "norms_block" else encoder.cfg.depth

@@ -1,0 +1,263 @@
+"""A run's encoder as a folder to give away: `python -m vjepa_lib.export RUN OUT [--layout ...]`.
+
+The folder holds safetensors, `config.json` and a model card, `README.md`, filled in from the run.
+The layout `vjepa2` adds `checkpoint.pt`, the dictionary that the `vjepa2` repository's code loads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from vjepa_lib.errors import CompanionError, RunStoreError, unknown
+from vjepa_lib.folders import runs_root
+from vjepa_lib.model.export import hugging_face_state, repository_config, repository_state
+from vjepa_lib.model.vit import Encoder
+from vjepa_lib.study.run_folders import ENCODER_FILE, is_run_folder, open_run
+
+LAYOUTS = ("vjepa2", "huggingface")
+
+
+def find_run(run: str | Path) -> Path:
+    """The folder of a run: a path, or a hash within the run stores.
+
+    Raises
+    ------
+    RunStoreError : there is none.
+    """
+    places = [Path(run), runs_root() / run, runs_root() / "paper" / run]
+    for path in places:
+        if is_run_folder(path):
+            return path.parent if path.name == ENCODER_FILE else path
+    raise RunStoreError(
+        f"{run} is no folder of a finished run with an encoder, and no hash of one in "
+        f"{runs_root()}: name its folder."
+    )
+
+
+def export(run: str | Path, out: str | Path, layout: str = "vjepa2") -> Path:
+    """Write a run's encoder in another's layout.
+
+    Parameters
+    ----------
+    run : folder or hash of a finished run.
+    out : folder, which must be empty or not exist.
+    layout : 'vjepa2' or 'huggingface'.
+
+    Raises
+    ------
+    ConfigError : unknown layout, or the layout has no place for this geometry.
+    DataError : the run's files are damaged.
+    RunStoreError : no such run, or the folder cannot be written.
+    """
+    if layout not in LAYOUTS:
+        raise unknown("layout", layout, LAYOUTS)
+    folder, out = find_run(run), Path(out)
+    encoder, config = open_run(folder)
+    if layout == "vjepa2":
+        state, model_config = repository_state(encoder), repository_config(encoder.cfg)
+    else:
+        state, model_config = hugging_face_state(encoder)
+    card = model_card(folder, config, encoder, layout)
+    part = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.part")
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise RunStoreError(f"{out} is there and not empty: name another folder.")
+        part.mkdir(parents=True)
+        save_file(state, part / "model.safetensors", metadata={"format": "pt"})
+        (part / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
+        if layout == "vjepa2":
+            wrapped = {f"module.backbone.{k}": v for k, v in state.items()}
+            with open(part / "checkpoint.pt", "wb") as file:
+                torch.save({"target_encoder": wrapped}, file)
+        text = json.dumps(model_config, indent=2, sort_keys=True) + "\n"
+        (part / "config.json").write_text(text, encoding="utf-8")
+        (part / "README.md").write_text(card, encoding="utf-8")
+        if out.exists():
+            out.rmdir()
+        part.rename(out)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise RunStoreError(
+            f"The encoder cannot be written to {out} ({why}): free some space or name another "
+            "folder; the run is not touched."
+        ) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return out
+
+
+# --- the card -----------------------------------------------------------------------------------
+
+
+def _readings(folder: Path, config: dict) -> pd.DataFrame:
+    """What frozen probes read: the run's own table, or the readings of it beside it."""
+    tables = []
+    if config.get("profile") != "paper":
+        tables.append(folder / "metrics.csv")
+    else:
+        for path in sorted(folder.parent.glob("*/config.json")):
+            try:
+                other = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if isinstance(other, dict) and other.get("encoder") == folder.name:
+                tables.append(path.with_name("metrics.csv"))
+    found = []
+    for table in tables:
+        try:
+            found.append(pd.read_csv(table)[["benchmark", "probe", "top1", "n_test"]])
+        except (OSError, ValueError, KeyError):
+            continue
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def _objective(config: dict) -> list[str]:
+    terms = config["train"].get("terms") or []
+    lines = []
+    for t in terms:
+        weight = "the schedule's" if t["name"] == "context" else f"{t['weight']:g}"
+        lines.append(f"- `{t['name']}`, weight {weight}, {t['form']}")
+    return lines or ["- none: initial weights"]
+
+
+def _data(config: dict) -> tuple[list[str], str, str]:
+    """Lines about the data, the card's licence, and a sentence about it."""
+    started = config.get("init")
+    if isinstance(config.get("data"), dict):
+        line = f"- videos rendered by this project, key `{config.get('data_key')}`"
+        lines, licence = [line], "mit"
+        say = "MIT, as the code and the rendered videos it was trained on."
+    else:
+        lines = [
+            f"- {d['name']}: share {d['weight']:g}, {d['clips']} clips, rows `{d['rows']}`"
+            for d in config.get("data") or []
+        ] or ["- none: initial weights"]
+        licence = "other"
+        say = (
+            "The code is MIT. Weights: the terms of the data sets above apply, check them before "
+            "you pass the weights on."
+        )
+    if started:
+        lines.append(f"- begun from released weights, SHA-256 `{started}`")
+        say += " The terms of the released weights apply too."
+    return lines, licence, say
+
+
+def model_card(folder: Path, config: dict, encoder: Encoder, layout: str) -> str:
+    """A model card in Markdown, filled in from a run's own files."""
+    c, s = encoder.cfg, config["train"].get("schedule", {})
+    try:
+        facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        run_hash, commit, date = facts["hash"], facts["commit"], facts["date"]
+    except (OSError, ValueError, KeyError, TypeError):
+        run_hash, commit, date = folder.name, "not recorded", "not recorded"
+    data, licence, say = _data(config)
+    names = {k: config.get(k) for k in ("variant", "form", "regime", "profile", "seed")}
+    library = "transformers" if layout == "huggingface" else "pytorch"
+    use = (
+        [
+            "from transformers import VJEPA2Model",
+            "model = VJEPA2Model.from_pretrained(FOLDER).eval()",
+            "tokens = model(clips, skip_predictor=True).last_hidden_state  # clips [B, F, 3, H, W]",
+        ]
+        if layout == "huggingface"
+        else [
+            "from vjepa_lib.model import open_encoder",
+            f"encoder, _ = open_encoder(FOLDER, {c.height}, {c.frames})",
+            "tokens = encoder(clips, levels=False)  # clips [B, 3, F, H, W]",
+        ]
+    )
+    inside = (
+        "`model.safetensors` and `config.json`. There is no predictor in it: `transformers` says "
+        "so and makes a random one, which `skip_predictor=True` leaves unused."
+        if layout == "huggingface"
+        else "`model.safetensors` and, with the same weights, `checkpoint.pt`, whose "
+        "`target_encoder` the vjepa2 repository loads; `config.json` says what the model is to be "
+        "built with."
+    )
+    readings = _readings(folder, config)
+    table = ["No reading of this encoder is stored beside its run."]
+    if len(readings):
+        table = ["| benchmark | probe | top-1 (%) | test clips |", "| --- | --- | --- | --- |"]
+        table += [
+            f"| {r.benchmark} | {r.probe} | {r.top1:.1f} | {r.n_test} |"
+            for r in readings.itertuples()
+        ]
+    size = sum(p.numel() for p in encoder.parameters())
+    lines = [
+        "---",
+        f"license: {licence}",
+        f"library_name: {library}",
+        "pipeline_tag: video-classification",
+        "tags: [video, v-jepa, self-supervised]",
+        "---",
+        "",
+        f"# {names['variant']} ({names['form']}), seed {names['seed']}",
+        "",
+        f"Encoder of a Video-JEPA, {size:,} parameters: {c.depth} blocks of width {c.width}, "
+        f"{c.heads} heads, clips of {c.frames} frames of {c.height} x {c.width_px} px, tokens of "
+        f"{c.tubelet} frames of {c.patch} x {c.patch} px. Frames are RGB in 0 .. 1, less "
+        "(0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225).",
+        "",
+        f"The folder holds {inside}",
+        "",
+        "```python",
+        *use,
+        "```",
+        "",
+        "## Objective",
+        "",
+        *_objective(config),
+        "",
+        f"Form: {names['form']}. {s.get('steps', '?')} steps of {s.get('batch', '?')} clips.",
+        "",
+        f"## Data (regime {names['regime']})",
+        "",
+        *data,
+        "",
+        "## Readings",
+        "",
+        "Frozen encoder, last level; heads trained on the benchmark's training split.",
+        "",
+        *table,
+        "",
+        "## Where it comes from",
+        "",
+        f"- run `{run_hash}`, profile {names['profile']}",
+        f"- commit `{commit}`, {date}",
+        "",
+        "## Licence",
+        "",
+        say,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m vjepa_lib.export", description=__doc__)
+    parser.add_argument("run", help="folder of a finished run, or its hash")
+    parser.add_argument("out", type=Path, help="folder to make")
+    parser.add_argument("--layout", choices=LAYOUTS, default="vjepa2")
+    args = parser.parse_args(argv)
+    try:
+        print(export(args.run, args.out, args.layout))
+    except CompanionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
