@@ -110,7 +110,7 @@ def test_a_file_replaces_what_it_says(write):
         ("[schedule]\nbetas = [0.9]", "betas must be a list of 2"),
         ("schedule = 3", r"schedule is a table: write \[schedule\]"),
         ("[schedule]\naccumulate = 5", "cannot be cut into accumulate=5"),
-        ("checkpoint_every = 0", "checkpoint_every at least 1"),
+        ("checkpoint_every = 0", "checkpoint_every is 0: it must be a whole number from 1 to"),
         ("workers =", "is not TOML"),
         ("[probes]\nchoose_epoch = true", r"\[probes\]: unknown key 'choose_epoch'; known: epochs"),
     ],

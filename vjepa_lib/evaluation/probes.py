@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vjepa_lib.errors import ConfigError, DataError, unknown
+from vjepa_lib.settings import Count, InnerShare, NonNegative, Positive, Whole, check_domains
 from vjepa_lib.video.clips import ClipSet
 
 Rows = Mapping[str, np.ndarray]  # split -> row numbers
@@ -44,25 +45,26 @@ class ProbeConfig:
     """
 
     linear: str = "logistic"
-    strengths: tuple[float, ...] = (0.001, 0.01, 0.1)
+    strengths: tuple[Positive, ...] = (0.001, 0.01, 0.1)
     attentive: tuple[str, ...] = ("fine_motion",)
     attentive_mean: tuple[str, ...] = ()
-    epochs: int = 5
-    batch: int = 16
-    linear_epochs: int = 50
-    linear_batch: int = 256
-    lr: float = 1e-3
-    weight_decay: float = 0.01
-    heads: int = 4
+    epochs: Whole = 5
+    batch: Count = 16
+    linear_epochs: Whole = 50
+    linear_batch: Count = 256
+    lr: Positive = 1e-3
+    weight_decay: NonNegative = 0.01
+    heads: Count = 4
     choose_epoch: bool = True
-    low_shot: tuple[float, ...] = ()
+    low_shot: tuple[InnerShare, ...] = ()
     leakage: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
+        check_domains(self)
         if self.linear not in ("logistic", "adamw"):
             raise unknown("linear probe", self.linear, ("logistic", "adamw"))
-        if any(not 0 < share < 1 for share in self.low_shot):
-            raise ConfigError(f"Low-shot shares must lie between 0 and 1, not {self.low_shot}.")
+        if not self.strengths:
+            raise ConfigError("strengths is empty: the logistic probe needs one or more.")
 
 
 def split_rows(clips: ClipSet) -> dict[str, np.ndarray]:

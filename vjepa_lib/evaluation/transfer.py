@@ -28,6 +28,7 @@ from vjepa_lib.evaluation.readers import (
     neighbours,
 )
 from vjepa_lib.model.vit import Encoder
+from vjepa_lib.settings import Count, Positive, check_domains
 from vjepa_lib.video.clips import ClipSet
 
 SOURCE = ("source", 0)  # shift and severity of the source itself
@@ -71,17 +72,16 @@ class TransferConfig:
     attentive : the attentive reader's settings; None leaves it out.
     """
 
-    strengths: tuple[float, ...] = STRENGTHS
-    neighbours: int = NEIGHBOURS
-    shots: tuple[int, ...] = (1, 2, 5, 10)
-    subsets: int = 20
+    strengths: tuple[Positive, ...] = STRENGTHS
+    neighbours: Count = NEIGHBOURS
+    shots: tuple[Count, ...] = (1, 2, 5, 10)
+    subsets: Count = 20
     attentive: ProbeConfig | None = field(default_factory=ProbeConfig)
 
     def __post_init__(self) -> None:
-        if len(self.strengths) < 3 or min(self.strengths) <= 0:
+        check_domains(self)
+        if len(self.strengths) < 3:
             raise ConfigError("The linear readers need three positive strengths or more.")
-        if self.neighbours < 1 or self.subsets < 1 or any(k < 1 for k in self.shots):
-            raise ConfigError("neighbours, subsets and shots must be at least 1.")
 
 
 @dataclass(frozen=True)

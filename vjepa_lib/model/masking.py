@@ -16,8 +16,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vjepa_lib.errors import ShapeError, unknown
+from vjepa_lib.errors import ConfigError, ShapeError, unknown
 from vjepa_lib.model.grid import Grid
+from vjepa_lib.settings import (
+    Count,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    Share,
+    check_domains,
+)
 
 KINDS = ("multiblock", "motion_guided", "amg", "future_predictive", "motion_future")
 _MOTION = {"motion_guided": (2.0, 0.1), "motion_future": (2.0, 0.1), "amg": (5.0, 0.0)}
@@ -30,9 +38,14 @@ REDRAWS = 16
 class MaskGroup:
     """Blocks drawn together: how many, the share of the area of each, their aspect ratios."""
 
-    blocks: int
-    scale: float
-    aspect: tuple[float, float] = (0.75, 1.5)
+    blocks: Count
+    scale: PositiveShare
+    aspect: tuple[Positive, Positive] = (0.75, 1.5)
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+        if self.aspect[0] > self.aspect[1]:
+            raise ConfigError(f"aspect is {self.aspect}: its second number must not be smaller.")
 
 
 @dataclass(frozen=True)
@@ -53,13 +66,16 @@ class MaskingConfig:
 
     kind: str = "multiblock"
     groups: tuple[MaskGroup, ...] | None = None
-    strength: float | None = None
-    uniform: float | None = None
-    min_context: float | None = None
+    strength: NonNegative | None = None
+    uniform: Share | None = None
+    min_context: Share | None = None
 
     def __post_init__(self) -> None:
+        check_domains(self)
         if self.kind not in KINDS:
             raise unknown("masking", self.kind, KINDS)
+        if self.groups is not None and not self.groups:
+            raise ConfigError("groups is empty: give one mask group or more, or None.")
 
     @property
     def mask_groups(self) -> tuple[MaskGroup, ...]:

@@ -16,16 +16,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vjepa_lib.errors import ConfigError, ShapeError
+from vjepa_lib.errors import ConfigError, ShapeError, shown
 from vjepa_lib.model.blocks import Block, through
 from vjepa_lib.model.grid import Grid
 from vjepa_lib.model.rotary import Rotary
+from vjepa_lib.settings import LARGEST, Count, Positive, Whole, check_domains
 
 MODALITIES = ("video", "image")
 
 
-def _check_heads(width: int, heads: int) -> None:
+def _check_width(width: int, heads: int, mlp_ratio: float) -> None:
     """Three parts of a head (time, row, column) need at least one rotated pair each."""
+    if not 1 <= width * mlp_ratio <= LARGEST:
+        raise ConfigError(
+            f"mlp_ratio {mlp_ratio:g} times width {width} gives a hidden layer that is not from 1 "
+            f"to {LARGEST} wide: change one of them."
+        )
     if width % heads:
         raise ConfigError(f"width {width} does not divide by heads {heads}: change one of them.")
     if width // heads < 6 or width // heads % 2:
@@ -56,38 +62,40 @@ class EncoderConfig:
         their blocks to matter beside the residual stream.
     """
 
-    height: int = 224
-    width_px: int = 224
-    frames: int = 16
-    patch: int = 16
-    tubelet: int = 2
-    width: int = 768
-    depth: int = 12
-    heads: int = 12
-    mlp_ratio: float = 4.0
-    levels: tuple[int, ...] = (3, 6, 9, 12)
+    height: Count = 224
+    width_px: Count = 224
+    frames: Count = 16
+    patch: Count = 16
+    tubelet: Count = 2
+    width: Count = 768
+    depth: Count = 12
+    heads: Count = 12
+    mlp_ratio: Positive = 4.0
+    levels: tuple[Whole, ...] = (3, 6, 9, 12)
     modality_embedding: bool = True
     image_patches: bool = False
-    rope_reference: int | None = 16
+    rope_reference: Count | None = 16
     rope_pairing: str = "interleaved"
-    init_std: float = 0.02
+    init_std: Positive = 0.02
     activation_checkpointing: bool = False
 
     def __post_init__(self) -> None:
+        check_domains(self)
         if self.height % self.patch or self.width_px % self.patch or self.frames % self.tubelet:
             raise ConfigError(
                 f"A clip of {self.frames} frames of {self.height} x {self.width_px} px does not "
-                f"divide into tubelets of {self.tubelet} x {self.patch} x {self.patch}: change one."
+                f"divide into tubelets of {self.tubelet} x {self.patch} x {self.patch}: change "
+                "height, width_px, frames, patch or tubelet."
             )
-        _check_heads(self.width, self.heads)
+        _check_width(self.width, self.heads, self.mlp_ratio)
         rising = tuple(sorted(set(self.levels)))
         if not rising or rising != tuple(self.levels) or rising[0] < 1 or rising[-1] != self.depth:
             raise ConfigError(
-                f"levels {self.levels} must rise within 1..{self.depth} and end there."
+                f"levels {shown(self.levels)} must rise within 1..{self.depth} and end there."
             )
         if self.rope_pairing not in ("interleaved", "tiled"):
             raise ConfigError(
-                f"rope_pairing {self.rope_pairing!r} is neither 'interleaved' nor 'tiled'."
+                f"rope_pairing {shown(self.rope_pairing)} is neither 'interleaved' nor 'tiled'."
             )
 
     @property
@@ -113,18 +121,17 @@ class PredictorConfig:
         targets come from a wider teacher, as for the distilled ViT-B and ViT-L of 2.1.
     """
 
-    width: int = 256
-    depth: int = 8
-    heads: int = 8
-    mlp_ratio: float = 4.0
-    mask_groups: int = 2
+    width: Count = 256
+    depth: Count = 8
+    heads: Count = 8
+    mlp_ratio: Positive = 4.0
+    mask_groups: Count = 2
     predict_context: bool = True
-    out_dim: int | None = None
+    out_dim: Count | None = None
 
     def __post_init__(self) -> None:
-        _check_heads(self.width, self.heads)
-        if self.mask_groups < 1:
-            raise ConfigError(f"mask_groups {self.mask_groups} must be at least 1.")
+        check_domains(self)
+        _check_width(self.width, self.heads, self.mlp_ratio)
 
 
 V_JEPA_2 = {

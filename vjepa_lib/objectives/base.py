@@ -15,6 +15,7 @@ from vjepa_lib import own_files
 from vjepa_lib.errors import ConfigError, ShapeError, unknown
 from vjepa_lib.model.grid import masked_mean
 from vjepa_lib.objectives.batch import LatentBatch
+from vjepa_lib.settings import Count, check_domains
 
 FORMS = ("released", "described")
 CHANNELS = ("all", "appearance", "dynamics")
@@ -33,8 +34,11 @@ class Sizes:
     sigreg_directions : random directions of SIGReg (1024 there).
     """
 
-    head_hidden: int = 256
-    sigreg_directions: int = 1024
+    head_hidden: Count = 256
+    sigreg_directions: Count = 1024
+
+    def __post_init__(self) -> None:
+        check_domains(self)
 
 
 class Term(nn.Module):

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from vjepa_lib import study
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.evaluation.probes import ProbeConfig
 from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
 from vjepa_lib.objectives import Sizes
-from vjepa_lib.settings import read_settings
+from vjepa_lib.settings import (
+    Count,
+    NonNegative,
+    Positive,
+    Seed,
+    Share,
+    Whole,
+    check_domains,
+    read_settings,
+)
 from vjepa_lib.study.store import RunStore
 from vjepa_lib.training.schedules import Schedule
 from vjepa_lib.video.augment import Augmentation
@@ -49,11 +59,24 @@ class Regime:
     fps, frame_step : frame rate in frames per second, or distance in frames; one of the two.
     """
 
-    ucf101: float = 0.0
-    ssv2: float = 0.0
-    imagenet100: float = 0.0
-    fps: float | None = None
-    frame_step: int | None = None
+    ONE_OF: ClassVar = ("fps", "frame_step")
+
+    ucf101: Share = 0.0
+    ssv2: Share = 0.0
+    imagenet100: Share = 0.0
+    fps: Positive | None = None
+    frame_step: Count | None = None
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+        if not (self.ucf101 or self.ssv2 or self.imagenet100):
+            raise ConfigError(
+                "ucf101, ssv2 and imagenet100 are all 0: give one of them a share above it."
+            )
+        if self.fps is not None and self.frame_step is not None:
+            raise ConfigError(
+                f"fps is {self.fps:g} and frame_step {self.frame_step}: give a regime one of them."
+            )
 
 
 @dataclass(frozen=True)
@@ -68,12 +91,15 @@ class Regimes:
 class TrainPerClass:
     """Training clips of a class that a probe may use, drawn once; 0 for all of them."""
 
-    diving48: int = 0
-    ssv2: int = 0
-    imagenet100: int = 0
-    ucf101: int = 0
-    kinetics400: int = 0
-    hacs: int = 0
+    diving48: Whole = 0
+    ssv2: Whole = 0
+    imagenet100: Whole = 0
+    ucf101: Whole = 0
+    kinetics400: Whole = 0
+    hacs: Whole = 0
+
+    def __post_init__(self) -> None:
+        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -87,13 +113,16 @@ class Heads:
     lr, weight_decay : of AdamW, for both.
     """
 
-    epochs: int = PROFILE.probes.epochs
-    batch: int = PROFILE.probes.batch
-    heads: int = PROFILE.probes.heads
-    linear_epochs: int = PROFILE.probes.linear_epochs
-    linear_batch: int = PROFILE.probes.linear_batch
-    lr: float = PROFILE.probes.lr
-    weight_decay: float = PROFILE.probes.weight_decay
+    epochs: Count = PROFILE.probes.epochs
+    batch: Count = PROFILE.probes.batch
+    heads: Count = PROFILE.probes.heads
+    linear_epochs: Count = PROFILE.probes.linear_epochs
+    linear_batch: Count = PROFILE.probes.linear_batch
+    lr: Positive = PROFILE.probes.lr
+    weight_decay: NonNegative = PROFILE.probes.weight_decay
+
+    def __post_init__(self) -> None:
+        check_domains(self)
 
     @property
     def config(self) -> ProbeConfig:
@@ -118,13 +147,13 @@ class Settings:
     """
 
     device: str = "cuda"
-    workers: int = 8
-    checkpoint_every: int = 500
+    workers: Whole = 8
+    checkpoint_every: Count = 500
     runs: Path | None = None
     features: Path | None = None
     variants: tuple[str, ...] = ()
     forms: tuple[str, ...] = ("released",)
-    seeds: tuple[int, ...] = (239,)
+    seeds: tuple[Seed, ...] = (239,)
     pretraining: Pretraining = field(default_factory=Pretraining)
     benchmarks: Benchmarks = field(default_factory=Benchmarks)
     train_per_class: TrainPerClass = field(default_factory=TrainPerClass)
@@ -137,8 +166,7 @@ class Settings:
     probes: Heads = field(default_factory=Heads)
 
     def __post_init__(self) -> None:
-        if self.workers < 0 or self.checkpoint_every < 1:
-            raise ConfigError("workers must be at least 0 and checkpoint_every at least 1.")
+        check_domains(self)
 
     @property
     def profile(self) -> study.Profile:

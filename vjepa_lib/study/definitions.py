@@ -37,7 +37,7 @@ _WITHOUT_EFFECT = (
     "own_files.py",
     "provenance.py",
     "folders.py",
-    "own_files.py",
+    "settings.py",
     "training/resume.py",
     "study/configs.py",
     "study/profiles.py",

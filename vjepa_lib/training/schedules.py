@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from vjepa_lib.errors import ConfigError
+from vjepa_lib.errors import ConfigError, shown
+from vjepa_lib.settings import (
+    Count,
+    NonNegative,
+    Positive,
+    Share,
+    ShareBelowOne,
+    Whole,
+    check_domains,
+)
 
 
 @dataclass(frozen=True)
@@ -37,41 +46,38 @@ class Schedule:
     ConfigError : a setting that makes no sense, or a batch that cannot be cut into its parts.
     """
 
-    steps: int = 30_000
-    batch: int = 32
-    accumulate: int = 1
-    lr_start: float = 1e-4
-    lr: float = 6e-4
-    lr_end: float | None = None
-    warmup: int = 300
-    weight_decay: float = 0.04
-    betas: tuple[float, float] = (0.9, 0.999)
-    momentum: float = 0.99925
-    momentum_end: float | None = None
-    context_weight: float = 0.5
-    context_start: float = 0.5
-    context_end: float = 1.0
-    grad_clip: float | None = None
+    steps: Whole = 30_000
+    batch: Count = 32
+    accumulate: Count = 1
+    lr_start: NonNegative = 1e-4
+    lr: Positive = 6e-4
+    lr_end: NonNegative | None = None
+    warmup: Whole = 300
+    weight_decay: NonNegative = 0.04
+    betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.999)
+    momentum: Share = 0.99925
+    momentum_end: Share | None = None
+    context_weight: NonNegative = 0.5
+    context_start: NonNegative = 0.5
+    context_end: NonNegative = 1.0
+    grad_clip: Positive | None = None
     amp: str = "off"
     compile: bool = False
     activation_checkpointing: bool = False
-    log_every: int = 10
-    probe_every: int = 100
-    watched: int = 64
+    log_every: Count = 10
+    probe_every: Count = 100
+    watched: Count = 64
 
     def __post_init__(self) -> None:
+        check_domains(self)
         if self.amp not in ("off", "bf16"):
-            raise ConfigError(f"Unknown amp {self.amp!r}: choose 'off' or 'bf16'.")
-        if self.batch < 1 or self.accumulate < 1 or self.batch % self.accumulate:
+            raise ConfigError(f"Unknown amp {shown(self.amp)}: choose 'off' or 'bf16'.")
+        if self.batch % self.accumulate:
             raise ConfigError(
                 f"A batch of {self.batch} clips cannot be cut into accumulate={self.accumulate} "
                 f"equal parts: choose a divisor of the batch."
             )
-        if min(self.log_every, self.probe_every, self.watched) < 1 or self.steps < 0:
-            raise ConfigError(
-                "log_every, probe_every and watched must be at least 1 and steps at least 0."
-            )
-        if not 0 <= self.context_start <= self.context_end:
+        if not self.context_start <= self.context_end:
             raise ConfigError(
                 f"context_start={self.context_start} must lie between 0 and "
                 f"context_end={self.context_end}."

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vjepa_lib.errors import ConfigError, ShapeError
+from vjepa_lib.settings import Positive, PositiveShare, Share, check_domains
 
 #: Channel means and deviations of ImageNet, with which V-JEPA normalises every clip.
 MEAN = (0.485, 0.456, 0.406)
@@ -40,17 +41,16 @@ class Augmentation:
         ("moving left to right").
     """
 
-    scale: tuple[float, float] = (0.3, 1.0)
-    ratio: tuple[float, float] = (0.75, 1.35)
-    flip: float = 0.5
+    scale: tuple[PositiveShare, PositiveShare] = (0.3, 1.0)
+    ratio: tuple[Positive, Positive] = (0.75, 1.35)
+    flip: Share = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+        check_domains(self)
+        if self.scale[0] > self.scale[1]:
             raise ConfigError(f"Crop scale must lie in (0, 1] and rise, not {self.scale}.")
-        if not 0 < self.ratio[0] <= self.ratio[1]:
+        if self.ratio[0] > self.ratio[1]:
             raise ConfigError(f"Crop ratio must be positive and rise, not {self.ratio}.")
-        if not 0 <= self.flip <= 1:
-            raise ConfigError(f"Flip probability must lie in [0, 1], not {self.flip}.")
 
 
 def resize_center_crop(
