@@ -1,25 +1,34 @@
 """The report page links every artefact to its notebook, runs and commit."""
 
 import json
+import shutil
+from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from vjepa_lib.errors import DataError
+from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.show import report
 from vjepa_lib.show.gallery import Gallery
 
 
-@pytest.fixture
-def folder(tmp_path):
-    gallery = Gallery(tmp_path / "figures", "07_example", "mini", commit="c0ffee" * 6)
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Drawn once; every test gets a copy."""
+    made = tmp_path_factory.mktemp("drawn") / "figures"
+    gallery = Gallery(made, "07_example", "mini", commit="c0ffee" * 6)
     fig = Figure()
     fig.subplots().plot([1, 2])
     gallery.figure(fig, "curve", pd.DataFrame({"x": [1, 2]}), "A <curve>", runs=["ab12", "cd34"])
     gallery.table(pd.DataFrame({"a": [1.234, None]}), "numbers", "Numbers", sources=["arXiv 1"])
     gallery.table(pd.DataFrame(), "empty", "Nothing")
-    return tmp_path / "figures"
+    return made
+
+
+@pytest.fixture
+def folder(drawn, tmp_path):
+    return shutil.copytree(drawn, tmp_path / "figures")
 
 
 def test_page(folder, tmp_path):
@@ -48,3 +57,105 @@ def test_artefacts_of_an_older_version_are_shown_too(folder, tmp_path):
 def test_no_figures_yet(tmp_path):
     with pytest.raises(DataError, match="make reproduce"):
         report.build(tmp_path, tmp_path)
+
+
+# --- descriptions from elsewhere --------------------------------------------------------------
+
+NASTY = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onload='alert(1)",
+    "javascript:alert(1)",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "{summary} & %s \\ \n\0 é",
+    "x" * 5000,
+)
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements and where they lead."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.handlers, self.targets, self.text = [], [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.handlers += [a for a, _ in attributes if a.startswith("on")]
+        self.targets += [v for a, v in attributes if a in ("href", "src")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def tampered(folder, **fields):
+    path = folder / "07_numbers.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.mark.parametrize("nasty", NASTY, ids=lambda n: n[:12])
+@pytest.mark.parametrize(
+    "field", ["caption", "notebook", "profile", "commit", "shown", "runs", "sources", "code"]
+)
+def test_the_page_shows_every_field_as_text(folder, tmp_path, field, nasty):
+    before = Page(report.build(folder, tmp_path / "runs").read_text())
+    value = {"code": {nasty: nasty}}.get(field, [nasty])
+    value = nasty if field in ("caption", "notebook", "profile", "commit") else value
+    tampered(folder, **({"shown": []} | {field: value}))
+    page = Page(report.build(folder, tmp_path / "runs").read_text())
+    assert not page.handlers and "script" not in page.tags
+    assert page.tags.count("img") == before.tags.count("img")
+    for target in set(page.targets) - set(before.targets):
+        target = target.removeprefix("../runs/")  # where the runs lie
+        assert ":" not in target and ".." not in target.split("/") and target[0] != "/", target
+    if field != "profile":  # shown where nothing else tells what the numbers are
+        assert nasty[:6].strip() in page.text
+
+
+@pytest.mark.parametrize("nasty", NASTY, ids=lambda n: n[:12])
+@pytest.mark.parametrize("field", ["name", "kind", "files"])
+def test_a_description_of_files_elsewhere_is_refused(folder, tmp_path, field, nasty):
+    tampered(folder, **{field: [nasty] if field == "files" else nasty})
+    with pytest.raises(DataError, match="07_numbers.json is not the description of an artefact"):
+        report.build(folder, tmp_path / "runs")
+
+
+@pytest.mark.parametrize("value", [None, 3, [], {}, [3], {"a": 3}, "\ud800", ["\ud800"]])
+@pytest.mark.parametrize(
+    "field", ["name", "kind", "caption", "notebook", "profile", "commit", "shown", "runs",
+              "sources", "files", "code"]
+)  # fmt: skip
+def test_a_field_of_another_type_is_one_sentence(folder, tmp_path, field, value):
+    fits = value == {} if field == "code" else value == [] and field in ("shown", "runs", "sources")
+    tampered(folder, **{field: value})
+    if fits:
+        assert report.build(folder, tmp_path / "runs").exists()
+        return
+    with pytest.raises(DataError, match="is not the description of an artefact") as error:
+        report.build(folder, tmp_path / "runs")
+    assert "\n" not in str(error.value)
+
+
+def test_cells_and_columns_are_text_and_a_damaged_table_is_one_sentence(folder, tmp_path):
+    (folder / "07_numbers.csv").write_text('<b>a</b>,"<script>"\n<i>,1\n')
+    page = Page(report.build(folder, tmp_path / "runs").read_text())
+    assert not {"b", "i", "script"} & set(page.tags) and "<script>" in page.text
+    for damage in (b"a,b\n1,2\n1,2,3\n", b"\xff\xfe\x00"):
+        (folder / "07_numbers.csv").write_bytes(damage)
+        with pytest.raises(DataError, match="07_numbers.csv is not a table any more"):
+            report.build(folder, tmp_path / "runs")
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(folder, tmp_path):
+    (folder / "index.html").mkdir()
+    with pytest.raises(DataError, match="index.html cannot be written"):
+        report.build(folder, tmp_path / "runs")
+
+
+@pytest.mark.parametrize("name", [*NASTY, "", ".", "..", "../../x", "a/b", "a\\b", ".hidden"])
+def test_a_gallery_stays_in_its_folder(tmp_path, name):
+    with pytest.raises(ConfigError, match="Notebook name") as error:
+        Gallery(tmp_path / "figures", name)
+    assert "\n" not in str(error.value) and not list(tmp_path.iterdir())

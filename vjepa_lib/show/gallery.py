@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import ConfigError, DataError, shown
 from vjepa_lib.provenance import commit
 from vjepa_lib.show.look import style
 from vjepa_lib.show.tables import _flat, format_table
@@ -21,6 +21,10 @@ from vjepa_lib.show.tables import _flat, format_table
 DPI = 200
 INDEX = "index.json"
 RECORDED = "data_manifests/recorded"
+# Of a notebook: nothing that a file system or a link reads as a path.
+NOTEBOOK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ .-]{0,99}")
+_TEXTS = ("name", "kind", "caption", "notebook", "profile", "commit")
+_LISTS = ("shown", "runs", "sources", "files")
 
 
 def _write(path: Path, text: str) -> None:
@@ -73,12 +77,34 @@ def read_index(out: str | Path) -> list[dict]:
             continue
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
+            _check_entry(entry, path.stem)
             complete = all((path.parent / f).exists() for f in entry["files"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise DataError(f"{path} is not the description of an artefact: delete it.") from None
         if complete:  # else its files were cleaned away
             found.append(entry)
     return found
+
+
+def _check_entry(entry: dict, stem: str) -> None:
+    """Fail on a description that `Gallery` did not write: it may name files of other folders.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, AttributeError : `read_index` makes a sentence of them.
+    """
+    texts = [entry[k] for k in _TEXTS] + [v for k in _LISTS for v in entry[k]]
+    for text in (*texts, *(w for pair in entry.get("code", {}).items() for w in pair)):
+        if not isinstance(text, str):
+            raise TypeError(text)
+        text.encode()  # half a character cannot be written again
+    if not all(isinstance(entry[k], list) for k in _LISTS):
+        raise TypeError(entry)
+    own = re.compile(re.escape(stem) + r"\.[a-z]+")
+    if stem + {"figure": ".png", "table": ".csv"}[entry["kind"]] not in entry["files"]:
+        raise ValueError(entry)
+    if entry["name"] != stem or not all(own.fullmatch(f) for f in entry["files"]):
+        raise ValueError(entry)
 
 
 def write_index(out: str | Path) -> Path:
@@ -105,9 +131,9 @@ def _shown(data: pd.DataFrame) -> list[str]:
     return [v for v in values if v.endswith((", live", ", recorded"))]
 
 
-def _recorded_by(shown: Sequence[str]) -> dict[str, str]:
+def _recorded_by(marks: Sequence[str]) -> dict[str, str]:
     """Which code made the recorded runs among some: 'today', or the commits if it has changed."""
-    old = [v for v in shown if v.endswith("recorded")]
+    old = [v for v in marks if v.endswith("recorded")]
     if not old:
         return {}
     from vjepa_lib.study import recorded  # needs torch, which a figure of facts does not
@@ -115,8 +141,8 @@ def _recorded_by(shown: Sequence[str]) -> dict[str, str]:
     return {v: recorded.made_by_whom(v.split(",")[0]) for v in old}
 
 
-def _legend(caption: str, shown: Sequence[str]) -> str:
-    return f"*{caption}*" + (f" **Runs: {'; '.join(shown)}.**" if shown else "")
+def _legend(caption: str, marks: Sequence[str]) -> str:
+    return f"*{caption}*" + (f" **Runs: {'; '.join(marks)}.**" if marks else "")
 
 
 @dataclass(frozen=True)
@@ -127,15 +153,26 @@ class Gallery:
     ----------
     out : folder, made if missing.
     notebook : name without suffix, e.g. '01_published_results'; what stands before its first
-        underscore becomes the first part of every file name.
+        underscore becomes the first part of every file name, so it cannot be a path.
     profile : profile of the runs shown, if any.
     commit : None for that of this checkout.
+
+    Raises
+    ------
+    ConfigError : the notebook's name could not begin the name of a file.
     """
 
     out: str | Path
     notebook: str
     profile: str = ""
     commit: str | None = None
+
+    def __post_init__(self) -> None:
+        if not NOTEBOOK.fullmatch(self.notebook):
+            raise ConfigError(
+                f"Notebook name {shown(self.notebook)}: use letters, digits, '_', '-', '.' and "
+                "spaces only, at most 100, and begin with a letter or digit."
+            )
 
     @property
     def folder(self) -> Path:
@@ -161,7 +198,7 @@ class Gallery:
         caption: str,
         runs: Iterable[str],
         sources: Sequence[str],
-        shown: Sequence[str],
+        marks: Sequence[str],
         suffixes: Sequence[str],
     ) -> None:
         entry = {
@@ -170,10 +207,10 @@ class Gallery:
             "caption": caption,
             "notebook": self.notebook,
             "profile": self.profile,
-            "shown": list(shown),
-            "code": _recorded_by(shown),
+            "shown": list(marks),
+            "code": _recorded_by(marks),
             "runs": sorted(set(runs)),
-            "sources": [*sources, *(RECORDED for v in shown if v.endswith("recorded"))],
+            "sources": [*sources, *(RECORDED for v in marks if v.endswith("recorded"))],
             "commit": self.commit or commit(),
             "files": [path.name + s for s in suffixes],
         }

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from vjepa_lib.errors import DataError
-from vjepa_lib.show.gallery import read_index
+from vjepa_lib.show.gallery import NOTEBOOK, _write, read_index
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -70,9 +70,14 @@ def summary(made: pd.DataFrame) -> str:
     )
 
 
+def _link(*parts: str) -> str:
+    """Names below the page's folder as the value of an attribute; a slash in a name is none."""
+    return html.escape("/".join(quote(part, safe="") for part in parts))
+
+
 def _tag(entry: dict) -> str:
     """What kind of numbers these are."""
-    return "; ".join(entry["shown"]) or entry["profile"] or "published"
+    return html.escape("; ".join(entry["shown"]) or entry["profile"] or "published")
 
 
 def _origin(entry: dict, runs: str) -> str:
@@ -84,14 +89,17 @@ def _origin(entry: dict, runs: str) -> str:
             source += f"; {html.escape(shown)}: made by the code of {html.escape(code)}"
     if entry["runs"]:
         links = " ".join(
-            f'<a href="{quote(runs)}/{r}/provenance.json"><code>{r[:6]}</code></a>'
+            f'<a href="{html.escape(quote(runs))}/{_link(r, "provenance.json")}">'
+            f"<code>{html.escape(r[:6])}</code></a>"
             for r in entry["runs"]
         )
         source += (
             f"; <details><summary>{len(entry['runs'])} runs, each with its configuration and "
             f"provenance</summary>{links}</details>"
         )
-    files = " ".join(f'<a href="{f}">{f.rsplit(".", 1)[1]}</a>' for f in entry["files"])
+    files = " ".join(
+        f'<a href="{_link(f)}">{html.escape(f.rsplit(".", 1)[1])}</a>' for f in entry["files"]
+    )
     return f'<div class="from"><span class="tag">{_tag(entry)}</span> {files} · {source}</div>'
 
 
@@ -101,25 +109,38 @@ def _table(path: Path) -> str:
         data = pd.read_csv(path)
     except pd.errors.EmptyDataError:
         return "<p>(no rows)</p>"
+    except (pd.errors.ParserError, UnicodeDecodeError):
+        raise DataError(
+            f"{path} is not a table any more: run the notebook that makes it again."
+        ) from None
     return f'<div class="scroll">{data.round(2).to_html(index=False, border=0, na_rep="–")}</div>'
 
 
 def build(folder: Path, runs: Path) -> Path:
-    """Write `index.html` into the figures folder and return its path."""
+    """Write `index.html` into the figures folder and return its path.
+
+    Whatever the descriptions there say is shown as text; links stay below the folder and the runs.
+
+    Raises
+    ------
+    DataError : nothing has been made yet, a file there is damaged, or the page cannot be written.
+    """
     table = entries(folder)
     # Relative, so that a folder with figures and runs can be moved as a whole.
     beside = Path(os.path.relpath(runs, folder)).as_posix()
     toc, body = [], []
     for notebook, part in table.groupby("notebook", sort=True):
-        toc.append(f'<li><a href="#{notebook}">{notebook}</a> ({len(part)})</li>')
-        body.append(f'<h2 id="{notebook}">{notebook}</h2>')
-        page = folder / "notebooks" / f"{notebook}.html"
-        if page.exists():
-            body.append(f'<p><a href="notebooks/{notebook}.html">the executed notebook</a></p>')
+        title = html.escape(notebook)
+        toc.append(f'<li><a href="#{_link(notebook)}">{title}</a> ({len(part)})</li>')
+        body.append(f'<h2 id="{title}">{title}</h2>')
+        page = f"{notebook}.html"
+        if NOTEBOOK.fullmatch(notebook) and (folder / "notebooks" / page).exists():
+            link = _link("notebooks", page)
+            body.append(f'<p><a href="{link}">the executed notebook</a></p>')
         for entry in part.to_dict("records"):
             title = html.escape(entry["caption"])
             if entry["kind"] == "figure":
-                shown = f'<img src="{entry["name"]}.png" alt="{title}" loading="lazy">'
+                shown = f'<img src="{_link(entry["name"] + ".png")}" alt="{title}" loading="lazy">'
             else:
                 shown = _table(folder / f"{entry['name']}.csv")
             body.append(
@@ -134,5 +155,5 @@ def build(folder: Path, runs: Path) -> Path:
         f"mark says so, recorded ones kept with the repository."
     )
     path = folder / "index.html"
-    path.write_text(_PAGE.format(summary=summary, toc="".join(toc), body="\n".join(body)))
+    _write(path, _PAGE.format(summary=summary, toc="".join(toc), body="\n".join(body)))
     return path
