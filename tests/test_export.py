@@ -43,7 +43,7 @@ def make_run(tmp_path):
         facts = {"hash": HASH, "commit": "abc123", "date": "2026-01-02"}
         (folder / "provenance.json").write_text(json.dumps(facts))
         (folder / "metrics.csv").write_text(
-            "benchmark,probe,top1,n_test\nfine_motion,linear,61.25,48\n"
+            "benchmark,probe,top1,n_test\nfine_motion,linear,61.25,48\nactions,leakage,47,48\n"
         )
         return folder, encoder.eval()
 
@@ -131,6 +131,7 @@ def test_the_card_is_filled_in(make_run, tmp_path):
         "| fine_motion | linear | 61.2 | 48 |", f"run `{HASH}`", "abc123",
     ):  # fmt: skip
         assert fact in card, fact
+    assert "leakage" not in card
 
 
 def test_the_card_of_a_labs_own_data_has_its_readings_and_their_terms(make_run, tmp_path):

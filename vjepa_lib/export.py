@@ -116,7 +116,9 @@ def _readings(folder: Path, config: dict) -> pd.DataFrame:
     found = []
     for table in tables:
         try:
-            found.append(pd.read_csv(table)[["benchmark", "probe", "top1", "n_test"]])
+            rows = pd.read_csv(table)
+            rows = rows[rows["probe"] != "leakage"]  # of factors, not of classes
+            found.append(rows[["benchmark", "probe", "top1", "n_test"]])
         except (OSError, ValueError, KeyError):
             continue
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()

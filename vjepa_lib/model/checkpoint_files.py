@@ -42,7 +42,7 @@ def read_checkpoint(path: str | Path) -> dict[str, dict[str, Tensor]]:
     path = Path(path)
     if path.is_dir():
         raw: Mapping = {}
-        for file in _folder_files(path):
+        for file in folder_files(path):
             raw = {**raw, **_read_file(file)}
     else:
         raw = _read_file(path)
@@ -56,7 +56,8 @@ def capital(text: str) -> str:
 # --- files ------------------------------------------------------------------------------------
 
 
-def _folder_files(folder: Path) -> list[Path]:
+def folder_files(folder: Path) -> list[Path]:
+    """Weight files of a Hugging Face model folder."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:

@@ -141,6 +141,7 @@ class Settings:
     runs : folder of the run store; None for `paper` below the usual one.
     features : folder where encoded clips are kept for other probes; None deletes them with the
         probe they were made for.
+    init : weights that training begins at, released ones or a run's folder; None for random ones.
     variants, forms, seeds : what is to be trained; without variants, what the paper published.
     model, predictor, schedule, augmentation, terms : of training.
     probes : of reading.
@@ -151,6 +152,7 @@ class Settings:
     checkpoint_every: Count = 500
     runs: Path | None = None
     features: Path | None = None
+    init: Path | None = None
     variants: tuple[str, ...] = ()
     forms: tuple[str, ...] = ("released",)
     seeds: tuple[Seed, ...] = (239,)

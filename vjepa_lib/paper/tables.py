@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -133,7 +134,8 @@ def table(settings: Settings) -> pd.DataFrame:
     DataFrame : regime, variant, form, seed, benchmark, probe, `top1` in percent with its 95 %
         interval `low`, `high` (Wilson), `published`, `difference` in points, n_test, n_train,
         broken, `epochs` of the probe here and `published_epochs` there, which differ for three
-        variants, extension, trained_as, run.
+        variants, extension, `init` (first digits of the weights a training began at, which has
+        no published number; 'random' without), trained_as, run.
 
     Raises
     ------
@@ -144,7 +146,8 @@ def table(settings: Settings) -> pd.DataFrame:
         run = store.read(file.parent.name)
         if run.config.get("kind") == "probe":
             names = {k: run.config[k] for k in ("variant", "form", "regime", "seed", "encoder")}
-            parts.append(run.metrics.assign(**names, run=run.hash))
+            began = _began_at(store, names["encoder"])
+            parts.append(run.metrics.assign(**names, run=run.hash, init=began))
     if not parts:
         raise RunStoreError(f"{store.root} has no finished reading: run 'train' and 'probe' first.")
     stored = pd.concat(parts, ignore_index=True)
@@ -163,16 +166,27 @@ def table(settings: Settings) -> pd.DataFrame:
         ["variant", "regime", "seed", "benchmark", "probe"]
     )
     out = out.merge(published.assign(form="released"), how="left")
+    # The published rows began at random weights.
+    out.loc[out["init"] != "random", ["published", "published_epochs"]] = np.nan
     out["difference"] = out["top1"] - out["published"]
     bounds = [proportion_interval(c, n) for c, n in zip(out["correct"], out["n_test"], strict=True)]
     out["low"], out["high"] = ([100 * b[i] for b in bounds] for i in (0, 1))
     columns = (
         ["regime", "variant", "form", "seed", "benchmark", "probe", "top1", "low", "high"]
         + ["published", "difference", "n_test", "n_train", "broken", "epochs", "published_epochs"]
-        + ["extension", "trained_as", "run"]
+        + ["extension", "init", "trained_as", "run"]
     )
     order = ["regime", "variant", "form", "seed", "benchmark", "probe"]
     return out[columns].sort_values(order, ignore_index=True)
+
+
+def _began_at(store: RunStore, encoder: str) -> str:
+    """First digits of the checkpoint that an encoder's training began at, or 'random'."""
+    try:
+        config = json.loads((store.root / encoder / "config.json").read_text(encoding="utf-8"))
+        return config["init"][:8]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "random"
 
 
 def write_table(settings: Settings, folder: str | Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from vjepa_lib.errors import ConfigError, RunStoreError
 from vjepa_lib.model.vit import Encoder
 from vjepa_lib.paper.config import Regime, Settings
 from vjepa_lib.paper.rows import training_rows
+from vjepa_lib.paper.started import begin, beginning, write_beginning
 from vjepa_lib.study.fingerprint import training_code
 from vjepa_lib.study.store import RunStore, config_hash
 from vjepa_lib.training.distributed import World, check_device, start
@@ -55,6 +57,23 @@ class TrainingRun:
         return {"data": [StreamedMixture], **training_code(t.name for t in self.train.terms)}
 
 
+@dataclass(frozen=True)
+class StartedRun(TrainingRun):
+    """A run that begins at given weights.
+
+    Attributes
+    ----------
+    init : SHA-256 of the checkpoint's weight files.
+    init_predictor : whether the predictor begins there too; else it begins at random.
+    """
+
+    init: str = ""
+    init_predictor: bool = False
+
+    def code(self) -> dict[str, list]:
+        return super().code() | {"beginning": [begin]}
+
+
 def training_run(
     settings: Settings,
     variant: str,
@@ -75,6 +94,9 @@ def training_run(
     if not hasattr(settings.regimes, like.regime):
         raise ConfigError(f"The protocol has no regime {like.regime!r}: choose ucf101 or mixed.")
     untrained = like.kind == "random_init"
+    start_at = beginning(settings)
+    if start_at:
+        settings = replace(settings, model=start_at.encoder)
     setup = like.setup(settings.profile, seed)
     mix = getattr(settings.regimes, like.regime)
     clip = ClipSpec(
@@ -95,7 +117,10 @@ def training_run(
             )
         train, digest = training_rows(path)
         data.append(SetUsed(name, weight, len(train), digest))
-    return TrainingRun(like.variant, like.form, like.regime, seed, setup, clip, tuple(data))
+    run = (like.variant, like.form, like.regime, seed, setup, clip, tuple(data))
+    if start_at:
+        return StartedRun(*run, init=start_at.digest, init_predictor=start_at.predictor)
+    return TrainingRun(*run)
 
 
 def _weights(mix: Regime) -> dict[str, float]:
@@ -169,14 +194,41 @@ def train(settings: Settings, run: TrainingRun, progress: bool = True) -> Path:
 def _pretrained(settings: Settings, run: TrainingRun, folder: Path, progress: bool) -> Pretrained:
     """The networks of a run, trained; the random encoder as it is."""
     check_device(settings.device)
+    world, device = start(settings.device)
+    given = _given(settings, run, world)
     if not run.data:
-        return Pretrained(Trainer(run.train, start(settings.device)[1]), pd.DataFrame({"step": []}))
+        trainer = Trainer(run.train, device)
+        if given:
+            begin(trainer, *given)
+        return Pretrained(trainer, pd.DataFrame({"step": []}))
     manifests = {s.name: training_rows(getattr(settings.pretraining, s.name))[0] for s in run.data}
     weights = {s.name: s.weight for s in run.data}
     source = StreamedMixture(manifests, weights, run.clip, settings.workers)
     file = folder / "checkpoint.pt"
-    _agree_on(file, start(settings.device)[0])
+    if given:
+        world.once(lambda: write_beginning(run.train, *given, file))
+    _agree_on(file, world)
     return pretrain(run.train, source, settings.device, file, settings.checkpoint_every, progress)
+
+
+def _given(settings: Settings, run: TrainingRun, world: World) -> tuple[Path, bool] | None:
+    """The checkpoint that a run begins at, and whether its predictor does; None for random weights.
+
+    Raises
+    ------
+    ConfigError : the settings name another one than the run was made with.
+    """
+    at = beginning(settings)
+    if (at.digest if at else "") != getattr(run, "init", ""):
+        raise ConfigError(
+            "`init` names other weights than this run begins at: give the settings it was made "
+            "with."
+        )
+    if at is None:
+        return None
+    if not at.predictor and world.rank == 0:
+        print(f"The predictor begins at random weights. {at.why_not}", file=sys.stderr, flush=True)
+    return settings.init, at.predictor
 
 
 def _agree_on(file: Path, world: World, patience: int = 30) -> None:
