@@ -135,8 +135,12 @@ def test_mean_interval_closed_form_and_one_seed():
 
 
 def test_mean_interval_of_equal_values():
-    assert st.mean_interval([2.0, 2.0])["low"] == 2.0
-    assert st.mean_interval([0.0, 0.0])["p"] == 1.0
+    """Equal values have no interval of no width: either the clips bound the scatter, or nothing."""
+    bare = st.mean_interval([2.0, 2.0])
+    assert np.isnan([bare["low"], bare["high"], bare["p"]]).all() and bare["mean"] == 2.0
+    held = st.mean_interval([2.0, 2.0], least=0.5)
+    assert held["high"] - 2 == pytest.approx(12.7062 * 0.5 / np.sqrt(2), rel=1e-4)
+    assert st.mean_interval([0.0, 0.0], least=0.5)["p"] == 1.0
 
 
 def test_paired_differences_removes_the_seed():
