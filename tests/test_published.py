@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vjepa_lib.audit import published
+from vjepa_lib.audit import published, reading, readings
 from vjepa_lib.errors import ConfigError, DataError
 
 HEADER = "variant,benchmark,n_val,top1_percent\n"
@@ -91,6 +91,27 @@ def test_detectable_and_noise(results):
     assert np.isnan(noise.loc["diving48", "sd"])
 
 
+def test_two_seeds_of_one_method_bound_what_is_clear(results):
+    assert results.seed_band("mixed", "imagenet100") == (pytest.approx(7.06, abs=0.01), "mixed")
+    assert results.seed_band("mixed", "ssv2") == (pytest.approx(3.47, abs=0.01), "mixed")
+    # One baseline: the band of the same benchmark in the other regime; none for Diving-48.
+    assert results.seed_band("ucf101", "ssv2")[1] == "mixed"
+    assert np.isnan(results.seed_band("ucf101", "diving48")[0])
+    d = results.differences("mixed").set_index(["baseline", "variant", "benchmark"])
+    for benchmark in ("imagenet100", "ssv2"):
+        own = d.loc["baseline_seed42", "fwm_hw_ld", benchmark]
+        assert own["clear"] and not own["clear_of_seeds"]
+    assert d.loc[("baseline", "fwm_hw_ld", "imagenet100"), "clear_of_seeds"]
+
+
+def test_ema_off_rows_are_alike_and_ema_on_rows_are_not(results):
+    found = readings.spread_by(results, "ema", "ucf101").set_index(["benchmark", "ema"])
+    on, off = found.loc[("diving48", True)], found.loc[("diving48", False)]
+    assert (on["rows"], on["dof"], off["rows"], off["dof"]) == (7, 6, 7, 6)
+    assert on["chi2"] == pytest.approx(23.69, abs=0.01) and on["p"] == pytest.approx(6e-4, abs=1e-5)
+    assert off["p"] == pytest.approx(0.99, abs=0.001) and off["p_alike"] < 0.01
+
+
 def test_oddities(results):
     odd = results.oddities()
     epochs = odd[odd["what"].str.contains("probe epochs")]
@@ -172,7 +193,7 @@ def test_unknown_names_list_the_known(results):
     with pytest.raises(ConfigError, match="choose one of ac,"):
         results.row("mixed", "nope", "ssv2")
     with pytest.raises(DataError, match="/no/such"):
-        published.find_folder("/no/such")
+        reading.find_folder("/no/such")
 
 
 def test_found_from_any_folder(tmp_path, monkeypatch):

@@ -107,6 +107,8 @@ def test_rows_without_ema_are_tested_and_told_apart(results):
     low, high = rows.top1_percent.min(), rows.top1_percent.max()
     assert table["top-1 (%)"]["diving48"] == f"{low:.2f}–{high:.2f}"
     assert table.rows["diving48"] == len(rows) and (table.p_holm >= table.p).all()
+    control = table.loc["diving48"]
+    assert (control.on_rows, control.on_chi2) == (7, pytest.approx(23.69, abs=0.01))
     shown = readings.by_ema(results, "diving48")
     assert list(dict.fromkeys(shown.ema)) == ["EMA on", "EMA off"]
     assert (shown.ema == "EMA off").sum() == len(rows)
@@ -151,6 +153,8 @@ def test_sentences_of_tests_name_what_was_tested(results):
     assert said[0].startswith("SSv2 against ImageNet-100 over 15 variants: rank correlation +0.80")
     alike = readings.alike_without_ema(readings.one_proportion(results), label)
     assert alike[0].startswith("EMA-off rows on Diving-48: 7 rows")
+    assert alike[0].endswith("the 7 rows with EMA on have chi-square 23.7, p = 0.0006.")
+    assert any(said.endswith("control: no rows with EMA on.") for said in alike)
     forty = readings.gains_on_forty_clips(readings.few_clips(results), ("kinematic",), label)
     assert forty[0].startswith("Synthetic motion, Kinematic: 67.5 % of 40 clips is 52 to 80 %")
 
@@ -176,10 +180,6 @@ def test_seed_noise_is_pooled_and_a_shared_run_counts_once():
     assert readings.pooled_seed_noise(shared).dof.tolist() == [2]
     attentive = pd.concat([table, table.assign(probe="attentive", top1=0.0)], ignore_index=True)
     pd.testing.assert_frame_equal(readings.pooled_seed_noise(attentive), noise)
-    effects = pd.DataFrame({"benchmark": ["order", "actions"], "effect": [10.0, 1.0]})
-    shown = readings.with_pooled_noise(effects, noise, 2, ["order"])
-    assert shown.benchmark.tolist() == ["order"]
-    assert (shown.high - shown.effect).iloc[0] == pytest.approx(noise.band[0] / 2**0.5)
 
 
 def test_the_audit_is_told_from_its_tables(results):

@@ -25,11 +25,10 @@ from vjepa_lib.analysis.statistics import (
     seed_noise,
     two_proportions,
 )
+from vjepa_lib.audit.reading import numbers, place, read_table
 from vjepa_lib.errors import ConfigError, DataError, unknown
-from vjepa_lib.provenance import ROOT
 
 SOURCE = "arXiv 2605.17165"
-FOLDER = Path("data_manifests") / "published"
 # The paper compares its mixed variants (seed 239) with the baseline of seed 42, so that row comes
 # first; the baseline of the variants' own seed was released too, without Diving-48.
 BASELINES: dict[str, tuple[str, ...]] = {
@@ -49,81 +48,6 @@ _INTEGERS = ("pretrain_seed", "probe_epochs", "n_train", "n_val")
 _KEY = ("regime", "variant", "benchmark", "probe")
 # A variant and its baseline should differ in the variant alone; these should agree.
 CONTROLLED = ("pretrain_seed", "ema", "probe_epochs", "n_train", "n_val")
-
-
-def find_folder(folder: str | Path | None = None) -> Path:
-    """Folder of the published tables: the one given, else that of this checkout.
-
-    Without an argument the checkout the package lies in is tried, then the working directory and
-    the folders above it.
-
-    Raises
-    ------
-    DataError : no such folder.
-    """
-    if folder is not None:
-        if Path(folder).is_dir():
-            return Path(folder)
-        raise DataError(f"There is no folder {folder}: give the one that holds the published csv.")
-    for base in (ROOT, Path.cwd(), *Path.cwd().parents):
-        if (base / FOLDER).is_dir():
-            return base / FOLDER
-    raise DataError(
-        f"{FOLDER} was not found above {Path.cwd()}: run from a checkout of the repository or "
-        "pass the path of the table."
-    )
-
-
-def read_columns(path: str | Path, required: Sequence[str], **options) -> pd.DataFrame:
-    """Read a CSV file that must have some columns.
-
-    Parameters
-    ----------
-    options : of `pandas.read_csv`.
-
-    Raises
-    ------
-    DataError : the file cannot be read as a table, or lacks a column.
-    """
-    try:
-        table = pd.read_csv(path, **options)
-    except (OSError, ValueError) as error:  # what the parser raises are ValueErrors
-        raise DataError(
-            f"{path} cannot be read as a table ({str(error).splitlines()[0]}): give a CSV file "
-            f"with the columns {', '.join(required)}."
-        ) from None
-    need_columns(table, required, str(path))
-    return table
-
-
-def need_columns(table: pd.DataFrame, required: Sequence[str], name: str) -> None:
-    """Raise DataError unless a table has all columns."""
-    missing = [c for c in required if c not in table]
-    if missing:
-        raise DataError(f"{name} lacks the column(s) {', '.join(missing)}: add them.")
-
-
-def _read(path: str | Path | None, name: str, required: Sequence[str]) -> tuple[pd.DataFrame, Path]:
-    path = find_folder() / name if path is None else Path(path)
-    table = read_columns(path, required, dtype=str, keep_default_na=False)
-    if table.empty:
-        raise DataError(f"{path} has a header and no rows: add at least one.")
-    return table, path
-
-
-def _where(path: Path, bad: pd.Series, column: str) -> str:
-    """'file, line N, column' of the first bad row; the header is line 1."""
-    return f"{path}, line {int(np.flatnonzero(bad.to_numpy())[0]) + 2}, {column}"
-
-
-def _numbers(table: pd.DataFrame, column: str, path: Path, needed: bool) -> pd.Series:
-    text = table[column].astype("string").str.strip()
-    values = pd.to_numeric(text.where(text != ""), errors="coerce")
-    bad = values.isna() & (needed | (text.fillna("") != ""))
-    if bad.any():
-        found = text[bad].iloc[0]
-        raise DataError(f"{_where(path, bad, column)}: {found!r} is not a number; correct it.")
-    return values
 
 
 @dataclass(frozen=True)
@@ -220,9 +144,11 @@ class Results:
         -------
         DataFrame: variant, benchmark, baseline, `top1`, `baseline_top1`, `difference`, `low`,
         `high` (percent points, Newcombe), `p`, `p_adjusted` (one family: all rows against this
-        baseline), `clear` (p_adjusted < alpha), `low_all`, `high_all` (the interval at
-        alpha / rows of the family: all of them cover together) and `differs_in`: what besides the
-        variant separates the two rows (seed, EMA, probe epochs, clips).
+        baseline), `clear` (p_adjusted < alpha: clear of the clips' noise), `low_all`, `high_all`
+        (the interval at alpha / rows of the family: all of them cover together), `band` (of
+        `seed_band`; NaN if unknown), `clear_of_seeds` (`clear`, and not inside the band) and
+        `differs_in`: what besides the variant separates the two rows (seed, EMA, probe epochs,
+        clips).
 
         Raises
         ------
@@ -251,6 +177,9 @@ class Results:
             part.insert(2, "baseline", name)
             part["p_adjusted"] = adjust(part["p"], correction)
             part["clear"] = part["p_adjusted"] < alpha
+            part["band"] = [self.seed_band(regime, b)[0] for b in part["benchmark"]]
+            inside = part["difference"].abs() <= part["band"]  # False where no band is known
+            part["clear_of_seeds"] = part["clear"] & ~inside
             parts.append(part)
         return pd.concat(parts, ignore_index=True)
 
@@ -309,6 +238,23 @@ class Results:
             gap = np.ptp(values) if len(values) > 1 else np.nan
             rows.append({"benchmark": benchmark, "seeds": len(values), "gap": gap} | noise)
         return pd.DataFrame(rows)
+
+    def seed_band(self, regime: str, benchmark: str) -> tuple[float, str]:
+        """Band that two seeds of one method put around a difference of two single runs, in points.
+
+        It comes from the baselines of the regime; where they are no two on the benchmark, from
+        those of another regime, which is the best that was published.
+
+        Returns
+        -------
+        band, regime it comes from; (NaN, '') if no regime has two baselines on the benchmark.
+        """
+        for name in (regime, *(r for r in self.regimes if r != regime)):
+            noise = self.baseline_noise(name)
+            row = noise[(noise["benchmark"] == benchmark) & (noise["seeds"] > 1)]
+            if len(row):
+                return float(row["band_plugin"].iloc[0]), name
+        return float("nan"), ""
 
     def oddities(self) -> pd.DataFrame:
         """Rows that need a footnote: regime, variant, benchmark, `what`.
@@ -395,7 +341,7 @@ def load_results(
         source = source or SOURCE
     if baselines is None:
         baselines = BASELINES if path is None else {}
-    table, path = _read(path, "published_results.csv", _REQUIRED)
+    table, path = read_table(path, "published_results.csv", _REQUIRED)
     for column, value in _DEFAULTS.items():
         if column not in table:
             table[column] = value
@@ -403,25 +349,25 @@ def load_results(
         table[column] = table[column].str.strip()
         empty = table[column] == ""
         if empty.any():
-            raise DataError(f"{_where(path, empty, column)}: empty; write a name.")
+            raise DataError(f"{place(path, empty, column)}: empty; write a name.")
     wrong = ~table["ema"].isin(["yes", "no"])
     if wrong.any():
-        raise DataError(f"{_where(path, wrong, 'ema')}: write 'yes' or 'no'.")
+        raise DataError(f"{place(path, wrong, 'ema')}: write 'yes' or 'no'.")
     table["ema"] = table["ema"] == "yes"
     for column in _INTEGERS:
-        values = _numbers(table, column, path, needed=column == "n_val")
+        values = numbers(table, column, path, needed=column == "n_val")
         bad = values.notna() & ((values % 1 != 0) | (values < (column != "pretrain_seed")))
         if bad.any():
-            raise DataError(f"{_where(path, bad, column)}: write a whole number above 0.")
+            raise DataError(f"{place(path, bad, column)}: write a whole number above 0.")
         table[column] = values.astype("Int64")
-    table["top1_percent"] = _numbers(table, "top1_percent", path, needed=True).astype(float)
+    table["top1_percent"] = numbers(table, "top1_percent", path, needed=True).astype(float)
     bad = ~table["top1_percent"].between(0, 100)
     if bad.any():
-        raise DataError(f"{_where(path, bad, 'top1_percent')}: write a percentage from 0 to 100.")
+        raise DataError(f"{place(path, bad, 'top1_percent')}: write a percentage from 0 to 100.")
     doubled = table.duplicated(list(_KEY))
     if doubled.any():
         raise DataError(
-            f"{_where(path, doubled, 'variant')}: this {', '.join(_KEY)} is there twice; keep one."
+            f"{place(path, doubled, 'variant')}: this {', '.join(_KEY)} is there twice; keep one."
         )
     n = table["n_val"].astype(int)
     table["correct"] = correct_count(table["top1_percent"], n)
@@ -454,23 +400,23 @@ def load_claims(path: str | Path | None = None) -> pd.DataFrame:
     ------
     DataError : file missing or broken; the message names file, line and column.
     """
-    table, path = _read(path, "claims.csv", ("id", "claim"))
+    table, path = read_table(path, "claims.csv", ("id", "claim"))
     for column in ("id", "claim"):
         empty = table[column].str.strip() == ""
         if empty.any():
-            raise DataError(f"{_where(path, empty, column)}: empty; fill it in.")
+            raise DataError(f"{place(path, empty, column)}: empty; fill it in.")
     doubled = table["id"].duplicated()
     if doubled.any():
-        raise DataError(f"{_where(path, doubled, 'id')}: this id is there twice; keep one.")
+        raise DataError(f"{place(path, doubled, 'id')}: this id is there twice; keep one.")
     if "verified_in_report" in table:
         wrong = ~table["verified_in_report"].isin(["yes", "no"])
         if wrong.any():
-            raise DataError(f"{_where(path, wrong, 'verified_in_report')}: write 'yes' or 'no'.")
+            raise DataError(f"{place(path, wrong, 'verified_in_report')}: write 'yes' or 'no'.")
         table["verified_in_report"] = table["verified_in_report"] == "yes"
     if "confidence_in_report" in table:
-        values = _numbers(table, "confidence_in_report", path, needed=True)
+        values = numbers(table, "confidence_in_report", path, needed=True)
         bad = ~values.between(0, 1)
         if bad.any():
-            raise DataError(f"{_where(path, bad, 'confidence_in_report')}: write 0 to 1.")
+            raise DataError(f"{place(path, bad, 'confidence_in_report')}: write 0 to 1.")
         table["confidence_in_report"] = values.astype(float)
     return table.set_index("id")

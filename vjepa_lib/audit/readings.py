@@ -134,15 +134,42 @@ def motion_against_appearance(results: Results, regime: str = "mixed") -> pd.Dat
     )
 
 
+def spread_by(results: Results, column: str, regime: str) -> pd.DataFrame:
+    """Are rows that share a setting more alike than rows of the same regime that do not?
+
+    Rows trained without EMA may look alike because nothing trains them. That says something only if
+    rows of the same regime *with* EMA, read by the same probe on the same clips, differ.
+
+    Parameters
+    ----------
+    column : setting that tells the groups apart, e.g. 'ema'.
+
+    Returns
+    -------
+    DataFrame, a row per benchmark and value of the setting with two rows or more: `benchmark`, the
+    setting, `variants`, and `statistics.homogeneity` of the group.
+    """
+    rows, out = results.main[results.main["regime"] == regime], []
+    for (benchmark, value), part in rows.groupby(["benchmark", column], sort=False):
+        if len(part) > 1:
+            found = statistics.homogeneity(part["correct"], part["n_val"])
+            names = ", ".join(part["variant"])
+            out.append({"benchmark": benchmark, column: value, "variants": names} | found)
+    return pd.DataFrame(out)
+
+
 def one_proportion(results: Results) -> pd.DataFrame:
     """Whether all rows with EMA off of a benchmark could be samples of one proportion.
 
     Returns
     -------
     DataFrame, a row per benchmark with at least two rows: their range, the baseline, and the test
-    of `statistics.homogeneity` with Holm's correction over benchmarks.
+    of `statistics.homogeneity` with Holm's correction over benchmarks; then the control, the same
+    test of the rows with EMA on: `on_rows`, `on_chi2`, `on_p` (NaN where there are none).
     """
     rows = []
+    control = spread_by(results, "ema", "ucf101")
+    control = control[control["ema"]].set_index("benchmark")[["rows", "chi2", "p"]]
     for benchmark, part in results.main[~results.main["ema"]].groupby("benchmark", sort=False):
         if len(part) > 1:
             low, high = part["top1_percent"].min(), part["top1_percent"].max()
@@ -152,7 +179,8 @@ def one_proportion(results: Results) -> pd.DataFrame:
             row = {"benchmark": benchmark, "top-1 (%)": f"{low:.2f}–{high:.2f}", "baseline": base}
             rows.append(row | found)
     table = pd.DataFrame(rows)
-    return table.assign(p_holm=statistics.adjust(table["p"]))
+    table = table.assign(p_holm=statistics.adjust(table["p"]))
+    return table.join(control.add_prefix("on_"), on="benchmark")
 
 
 def by_ema(results: Results, benchmark: str) -> pd.DataFrame:
@@ -246,7 +274,14 @@ def alike_without_ema(table: pd.DataFrame, write: Write) -> list[str]:
     """Whether rows with EMA off are one proportion, of `one_proportion`."""
     return [
         f"EMA-off rows on {write(row.benchmark)}: {row.rows} rows, one proportion has "
-        f"p = {row.p:.3f} (Holm {row.p_holm:.3f}), being so alike p = {row.p_alike:.3f}."
+        f"p = {row.p:.3f} (Holm {row.p_holm:.3f}), being so alike p = {row.p_alike:.3f}; control: "
+        + (
+            "no rows with EMA on"
+            if pd.isna(row.on_p)
+            else f"the {row.on_rows:.0f} rows with EMA on have chi-square {row.on_chi2:.1f}, "
+            f"p = {row.on_p:.1g}"
+        )
+        + "."
         for row in table.itertuples()
     ]
 
@@ -297,20 +332,6 @@ def pooled_seed_noise(results: pd.DataFrame) -> pd.DataFrame:
         found = statistics.seed_noise(groups)
         rows.append({"benchmark": benchmark} | {k: found[k] for k in ("sd", "dof", "band")})
     return pd.DataFrame(rows)
-
-
-def with_pooled_noise(
-    effects: pd.DataFrame, noise: pd.DataFrame, seeds: int, benchmarks: Sequence[str]
-) -> pd.DataFrame:
-    """Own effects on some benchmarks, with the pooled seed noise of a mean over seeds around them.
-
-    Parameters
-    ----------
-    effects : of `released_code.own_effects`; noise : of `pooled_seed_noise`.
-    """
-    shown = pick(effects, "benchmark", benchmarks)
-    half = shown["benchmark"].map(noise.set_index("benchmark")["band"]) / seeds**0.5
-    return shown.assign(low=shown["effect"] - half, high=shown["effect"] + half)
 
 
 def evidence_of_each(evidence: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -239,6 +239,8 @@ def own_effects(results: pd.DataFrame) -> pd.DataFrame:
         base = rows[rows.variant == baseline]
         for form, part in rows[rows.variant != baseline].groupby("form", sort=False):
             both = pd.concat([base, part], ignore_index=True)
-            found = paired_differences(both, baseline, "top1", by=["benchmark"])
+            found = paired_differences(
+                both, baseline, "top1", by=["benchmark"], clips="n_test", two_outcomes=True
+            )
             parts.append(found.assign(form=form))
     return pd.concat(parts, ignore_index=True)

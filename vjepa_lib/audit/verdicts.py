@@ -16,7 +16,8 @@ import pandas as pd
 from vjepa_lib.analysis.statistics import ALPHA
 from vjepa_lib.audit.checks import Check, Evidence
 from vjepa_lib.audit.findings import NOT_RUN, Finding, Verdict, weakest
-from vjepa_lib.audit.published import Results, need_columns, read_columns
+from vjepa_lib.audit.published import Results
+from vjepa_lib.audit.reading import need_columns, read_columns
 from vjepa_lib.errors import ConfigError, DataError, unknown
 
 
@@ -195,6 +196,11 @@ def _implementation(evidence: pd.DataFrame | None, claim: str) -> tuple[str, boo
     return " | ".join(texts), bool((rows["confirmed"] & (rows["role"] == "overturns")).any())
 
 
+def _interval(row: pd.Series) -> str:
+    """' [+1.0, +3.0]'; nothing where there is none (one seed, or two kinds of outcome)."""
+    return "" if pd.isna(row["low"]) else f" [{row['low']:+.1f}, {row['high']:+.1f}]"
+
+
 def _own_runs(evidence: pd.DataFrame | None, claim: str) -> str:
     if evidence is None:
         return NOT_RUN
@@ -203,7 +209,7 @@ def _own_runs(evidence: pd.DataFrame | None, claim: str) -> str:
         return "no own run bears on it"
     return " | ".join(
         f"{r['variant']}{' ' + r['form'] if r['form'] else ''}, {r['benchmark']}: "
-        f"{r['effect']:+.1f} [{r['low']:+.1f}, {r['high']:+.1f}], {int(r['n_seeds'])} seeds, "
+        f"{r['effect']:+.1f}{_interval(r)}, {int(r['n_seeds'])} seeds, "
         f"{r['outcome']}"
         for _, r in rows.iterrows()
     )
