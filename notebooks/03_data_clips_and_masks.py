@@ -133,7 +133,7 @@ nb.out.figure(
     plots.intervals(readings, "top1", panel="benchmark", references=chance, names=names),
     "informative",
     readings,
-    "What each benchmark takes: 95 % Wilson intervals over test clips; line: chance",
+    "What each benchmark takes: 95 % intervals over seeds and test clips; line: chance",
     nb.runs,
 )
 caption = "Top-1 (%) of four readings of every benchmark"

@@ -23,7 +23,9 @@ from vjepa_lib.analysis.ablation import (
 from vjepa_lib.analysis.at_work import early_trainer, on_grid, pulls
 from vjepa_lib.analysis.encoders import moved_from_start
 from vjepa_lib.analysis.masks import hidden_share
-from vjepa_lib.errors import DataError
+from vjepa_lib.analysis.transfer_tables import classes_of, references
+from vjepa_lib.datasets.domains import DOMAINS
+from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.model.grid import Grid
 from vjepa_lib.show import sections
 from vjepa_lib.show.tables import format_table
@@ -38,8 +40,8 @@ BENCHMARKS = ("actions", "fine_motion", "shift_kinetics", "shift_hacs")
 def result(variant, form, seed, top1, benchmark, probe="linear", regime="mixed", **more):
     return {
         "variant": variant, "form": form, "regime": regime, "seed": seed, "benchmark": benchmark,
-        "probe": probe, "top1": top1, "correct": round(top1), "n_test": 100, "n_train": 40,
-        "profile": "smoke",
+        "probe": probe, "top1": top1, "correct": round(1000 * top1), "n_test": 100_000,
+        "n_train": 40, "profile": "smoke",
     } | more  # fmt: skip
 
 
@@ -73,14 +75,17 @@ def test_gains_are_paired_and_have_a_mean(crossing):
     gains = ablation.gains(named(crossing)).set_index(["benchmark", "name"])
     assert gains.effect["all", "vclr"] == pytest.approx(10)
     assert gains.effect["shift_hacs", "fwm_hw_ld (described)"] == pytest.approx(8)
-    # The seeds' common scatter cancels.
-    assert gains.high["all", "iic"] - gains.low["all", "iic"] == pytest.approx(0, abs=1e-9)
+    # The seeds' common scatter cancels; what is left is that of four benchmarks' clips.
+    least = 100 * float(statistics.least_scatter(0.03, 400_000))
+    half = 4.30265 * least / np.sqrt(3)
+    assert gains.high["all", "iic"] - gains.effect["all", "iic"] == pytest.approx(half, rel=1e-4)
     assert (gains.n_seeds == 3).all()
 
 
 def test_seed_means_have_t_intervals(crossing):
     table = seed_means(named(crossing)).set_index(["name", "benchmark"])
-    want = statistics.mean_interval([20.0, 20.1, 20.2])
+    least = 100 * float(statistics.least_scatter(0.201, 100_000))
+    want = statistics.mean_interval([20.0, 20.1, 20.2], least=least)
     row = table.loc[("baseline", "actions")]
     assert (row.top1, row.low, row.high) == pytest.approx((want["mean"], want["low"], want["high"]))
     one = seed_means(named(crossing[crossing.seed == 0]))
@@ -147,9 +152,9 @@ def test_one_seed_is_told_without_an_interval(crossing, capsys):
 def test_what_is_found_says_where_effects_are_clear(crossing, capsys):
     rows = crossing[~((crossing.variant == "ltc") & (crossing.seed == 2))]
     gains = ablation.gains(named(rows)).assign(source="a")
-    gains.loc[
-        (gains.name == "fwm (described)") & (gains.benchmark == "actions"), ["low", "high"]
-    ] = -9, -1
+    # What is clear is what the family's correction leaves; the sign is the effect's.
+    own = (gains.name == "fwm (described)") & (gains.benchmark == "actions")
+    gains.loc[own, ["effect", "low", "high"]] = -5, -9, -1
     sections.found(gains)
     said = capsys.readouterr().out
     assert "a, 2 to 3 seeds, mean" in said
@@ -277,10 +282,46 @@ def test_an_overlap_is_a_negative_interaction(crossing):
     found = table[table.benchmark == "all"].set_index("pair").estimate
     assert found["fwm_hw_ld (described):vclr"] == pytest.approx(-5)
     assert found.drop("fwm_hw_ld (described):vclr").abs().max() == pytest.approx(0, abs=1e-9)
+    # Seed by seed, corrected over the nine pairs of a benchmark, and on log odds as well.
+    assert table.n_seeds.eq(3).all() and "all (9 tests)" in table.family.iloc[-1]
+    wide = ablation.with_mean(combination.crossed(crossing), ["base", "contrast", "seed"])
+    by_hand = statistics.interaction_contrasts(
+        wide[wide.benchmark == "actions"],
+        "base",
+        "contrast",
+        "baseline",
+        "none",
+        "top1",
+        clips="n_test",
+    ).set_index(["base", "contrast"])
+    own = table[table.benchmark == "actions"].set_index(["base", "contrast"])
+    for column in ("simple", "reference", "estimate", "low", "high"):
+        assert own[column].to_numpy() == pytest.approx(by_hand.loc[own.index, column].to_numpy())
+    odds = combination.interactions(combination.crossed(crossing), "logits")
+    assert odds.set_index(["benchmark", "pair"]).estimate["all", "fwm_hw_ld (described):vclr"] < 0
+    with pytest.raises(ConfigError, match="points, logits"):
+        combination.interactions(combination.crossed(crossing), "odds")
+
+
+def test_other_parts_of_a_combination_are_parts(crossing):
+    """LD alone at +12 is better than all of FWM-HW-LD (+8): the combination is held against it."""
+    more = [
+        result("ld", "released", s, 32.0 + 0.1 * s + 5 * k, b)
+        for s in (0, 1, 2)
+        for k, b in enumerate(BENCHMARKS)
+    ]
+    frame = combination.crossed(pd.concat([crossing, pd.DataFrame(more)], ignore_index=True))
+    table = combination.against_best_part(frame)
+    own = table[table.benchmark == "all"].set_index("name")
+    assert own.best_part["fwm_hw_ld+iic (described)"] == "ld"
+    assert own.effect["fwm_hw_ld+iic (described)"] == pytest.approx(-1)
+    assert own.best_part["fwm+iic (described)"] == "iic"  # LD is no part of FWM
+    assert "best single part is ld" in combination.verdict(frame)
 
 
 def test_the_whole_is_compared_with_its_better_part(crossing):
     table = combination.against_best_part(combination.crossed(crossing))
+    assert {"in domain", "shifted"} <= set(table.benchmark)
     all_six = table[table.benchmark == "all"].set_index("name")
     assert len(all_six) == 9
     row = all_six.loc["fwm_hw_ld+vclr (described)"]  # 8 + 10 - 5, better part 10
@@ -305,9 +346,12 @@ def test_the_verdict_names_the_best_part_and_the_best_combination(crossing):
 
 def test_the_answer_is_sorted_and_has_intervals(crossing):
     table = combination.answer(crossing)
-    assert list(table.columns[1:]) == ["mean of six benchmarks", *combination.SHIFTED]
+    groups = ["in domain, mean of four", "shifted, mean of two"]
+    assert list(table.columns[1:]) == [*groups, *combination.SHIFTED]
     assert len(table) == 15 and table.objective[0] == "fwm_hw_ld+vclr"  # 4 + 10
-    assert table.set_index("objective").shift_hacs["vclr"] == "+10.0 [+10.0, +10.0]"
+    assert table.set_index("objective").shift_hacs["vclr"] == "**+10.0 [+9.8, +10.2]**"
+    lone = combination.answer(crossing[crossing.seed < 1]).set_index("objective").shift_hacs
+    assert lone["vclr"] == "+10.0"
 
 
 def test_the_readme_answers_with_the_recorded_numbers():
@@ -406,7 +450,40 @@ def test_shift_pairs_in_domain_and_outside(crossing):
     table = combination.shift(named(crossing)).set_index(["name", "benchmark"])
     row = table.loc[("baseline", "shift_hacs")]  # fine_motion 25, shift_hacs 35, seeds +0, .1, .2
     assert (row.inside, row.outside) == pytest.approx((25.1, 35.1))
-    assert row.kept == pytest.approx(100 * 35.1 / 25.1)
+    # Chance is one of 7 in `fine_motion`, one of 6 in `shift_hacs`; no ceiling but 100 % is known.
+    scores = (25.1 - 100 / 7) / (100 - 100 / 7), (35.1 - 100 / 6) / (100 - 100 / 6)
+    assert (row.inside_score, row.outside_score) == pytest.approx([100 * s for s in scores])
+    assert row.kept == pytest.approx(100 * scores[1] / scores[0])
+
+
+def test_an_encoder_that_reads_nothing_keeps_nothing():
+    """A collapsed encoder is as good outside as inside: at chance, or below the untrained one."""
+    tops = {"baseline": (80.0, 60.0), "random_init": (40.0, 20.0), "fwm": (35.0, 35.0)}
+    rows = [
+        {"name": n, "benchmark": b, "seed": s, "top1": t + s, "n_test": 1000}
+        for n, pair in tops.items()
+        for b, t in zip(("fine_motion", "shift_hacs"), pair, strict=True)
+        for s in (0, 1)
+    ]
+    kept = combination.shift(pd.DataFrame(rows)).set_index("name").kept
+    assert np.isnan(kept["fwm"]) and 50 < kept["baseline"] < 75
+    ceiling = pd.DataFrame({"chance": 15.0, "ceiling": [95.0, 90.0]}, ["fine_motion", "shift_hacs"])
+    scored = combination.shift(pd.DataFrame(rows), ceiling).set_index("name")
+    assert scored.inside_score["baseline"] == pytest.approx(100 * 65.5 / 80)
+    assert scored.outside_score["baseline"] == pytest.approx(100 * 45.5 / 75)
+
+
+def test_classes_are_those_that_scenes_have():
+    rng = np.random.default_rng(0)
+    for benchmark in BENCHMARKS + ("appearance", "order"):
+        domain = DOMAINS[benchmark]
+        drawn = {domain.class_of(domain.draw(rng)) for _ in range(600)}
+        assert classes_of(benchmark) == len(drawn)
+    tops = [result("supervised", "released", 0, 90.0, "order", "supervised")]
+    tops += [result("baseline", "released", 0, 50.0, b) for b in ("order", "actions")]
+    found = references(pd.DataFrame(tops))
+    assert found.ceiling.to_dict() == {"order": 90.0, "actions": 100.0}
+    assert found.chance["order"] == pytest.approx(100 / 6)
 
 
 def test_matched_weights_pull_alike(smoke_sets):

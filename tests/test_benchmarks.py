@@ -7,6 +7,7 @@ import pytest
 from vjepa_lib import study
 from vjepa_lib.analysis import at_work, benchmarks, findings, overview
 from vjepa_lib.analysis.selection import written
+from vjepa_lib.analysis.statistics import proportion_interval
 from vjepa_lib.datasets.synthetic import BENCHMARKS, DOMAINS
 from vjepa_lib.objectives import TERMS
 from vjepa_lib.show import strips
@@ -62,10 +63,13 @@ def results():
     return pd.DataFrame(rows)
 
 
-def test_readings_put_the_clips_of_all_seeds_together():
+def test_seeds_on_the_same_clips_are_not_pooled():
     table = benchmarks.readings(results()).set_index(["benchmark", "variant"])
     first = table.loc[(BENCHMARKS[0], "baseline")]
-    assert (first.correct, first.n_test) == (64, 80) and first.top1 == pytest.approx(80)
+    # Two seeds on 40 clips are not 80 clips.
+    assert (first.n_seeds, first.n_test) == (2, 40) and first.top1 == pytest.approx(80)
+    pooled = proportion_interval(64, 80)
+    assert first.high - first.low > 100 * (pooled[1] - pooled[0])
     assert first.low < 80 < first.high
     wide = benchmarks.readings_side_by_side(table.reset_index())
     assert list(wide.columns) == ["benchmark", *benchmarks.READINGS]

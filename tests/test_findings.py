@@ -292,8 +292,8 @@ def test_what_is_kept_outside_the_domain():
     shift = crossing.shift_of_mixture(pd.DataFrame(rows))
     (said,) = findings.kept_outside(shift, combination.SHIFTED, ["baseline", "vclr"])
     assert said == (
-        "actions → shift_kinetics: baseline 50.0 → 40.0 (keeps 80 %), best outside vclr 60.0 "
-        "(keeps 75 %); vclr 80.0 → 60.0"
+        "actions → shift_kinetics: baseline 50.0 → 40.0 (keeps 76 % of its score), best outside "
+        "vclr 60.0 (keeps 72 % of its score); vclr 80.0 → 60.0"
     )
 
 

@@ -141,8 +141,9 @@ def test_only_what_is_the_same_is_shared():
 def test_the_combination_is_crossed_in_full():
     rows = set(study.NOTEBOOK_RUNS["13"])
     assert {(study.combined(v, c), f) for v, f in study.FACTORIZED for c in study.CONTRASTS} <= rows
-    # Random; the crossing; contrast on either half; four objectives on four kinds of data.
-    assert len(rows) == 1 + 4 * 4 + 3 * 2 + 4 * 4
+    # Random; the crossing; contrast on either half; four objectives on four kinds of data; the five
+    # other cells of the factorial, as parts, and a supervised model, as ceiling.
+    assert len(rows) == 1 + 4 * 4 + 3 * 2 + 4 * 4 + 5 + 1
     half = study.resolve("fwm_hw_ld+iic_dynamics", "described").train.terms[-1]
     assert (half.name, half.weight, half.form) == ("iic", study.CONTRASTS["iic"], "described")
     assert dict(half.options) == {"channels": "dynamics"}

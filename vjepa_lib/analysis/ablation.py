@@ -21,15 +21,27 @@ def with_mean(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : columns `keys`, `benchmark`, `top1`.
+    frame : columns `keys`, `benchmark`, `top1`; `logit` (mean) and `n_test` (the clips of all
+        benchmarks together) come along where they are there.
     """
-    mean = frame.groupby(list(keys), sort=False).top1.mean().reset_index().assign(benchmark="all")
+    how = {"top1": "mean", "logit": "mean", "n_test": "sum"}
+    how = {column: f for column, f in how.items() if column in frame}
+    mean = frame.groupby(list(keys), sort=False).agg(how).reset_index().assign(benchmark="all")
     return pd.concat([frame, mean], ignore_index=True)
 
 
-def over_seeds(values: pd.Series) -> dict[str, float]:
-    """Mean accuracy over seeds and its t interval: `top1`, `low`, `high`, `n_seeds`."""
-    found = statistics.mean_interval(values)
+def over_seeds(values: pd.Series, clips: pd.Series | None = None) -> dict[str, float]:
+    """Mean accuracy over seeds and its t interval: `top1`, `low`, `high`, `n_seeds`.
+
+    Parameters
+    ----------
+    values : percent, one a seed.
+    clips : test clips behind each; the scatter is not believed below what they alone give.
+    """
+    least = 0.0
+    if clips is not None and len(clips) and clips.notna().all():
+        least = 100 * float(statistics.least_scatter(values.mean() / 100, clips.min()))
+    found = statistics.mean_interval(values, least=least)
     return {
         "top1": found["mean"], "low": found["low"], "high": found["high"], "n_seeds": found["n"]
     }  # fmt: skip
@@ -56,7 +68,7 @@ def seed_means(frame: pd.DataFrame) -> pd.DataFrame:
     """
     table = pd.DataFrame(
         [
-            {"name": title, "benchmark": benchmark} | over_seeds(part.top1)
+            {"name": title, "benchmark": benchmark} | over_seeds(part.top1, part.get("n_test"))
             for (title, benchmark), part in frame.groupby(["name", "benchmark"], sort=False)
         ]
     )
@@ -93,7 +105,15 @@ def gains(
     """
     frame = drop(frame, "name", without)
     table = with_mean(frame, ["name", "seed"])
-    found = statistics.paired_differences(table, reference, "top1", "name", by=["benchmark"])
+    found = statistics.paired_differences(
+        table,
+        reference,
+        "top1",
+        "name",
+        by=["benchmark"],
+        clips="n_test" if "n_test" in table else None,
+        two_outcomes=True,
+    )
     return _with_labels(found, frame)
 
 
@@ -159,7 +179,9 @@ def factorial(frame: pd.DataFrame, form: str) -> pd.DataFrame:
     table = with_mean(own.merge(cells, on="variant"), [*study.FACTORS, "seed"])
     return pd.concat(
         [
-            statistics.factorial_effects(rows, study.FACTORS, "top1").assign(benchmark=benchmark)
+            statistics.factorial_effects(
+                rows, study.FACTORS, "top1", clips="n_test" if "n_test" in rows else None
+            ).assign(benchmark=benchmark)
             for benchmark, rows in table.groupby("benchmark", sort=False)
         ],
         ignore_index=True,
@@ -274,7 +296,14 @@ def motion_and_stills(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def clear(table: pd.DataFrame) -> pd.Series:
-    """Whether an interval leaves out 0."""
+    """Whether an effect is clear of 0: after its family's correction where the table has one.
+
+    Parameters
+    ----------
+    table : of `gains` (`clear`, Holm over the named family), or any with `low` and `high`.
+    """
+    if "clear" in table:
+        return table.clear.astype(bool)
     return (table.low > 0) | (table.high < 0)
 
 

@@ -11,6 +11,7 @@ from vjepa_lib import study
 from vjepa_lib.analysis import combination
 from vjepa_lib.analysis.ablation import gains
 from vjepa_lib.analysis.selection import matrix, name, named, pick
+from vjepa_lib.analysis.transfer_tables import references
 from vjepa_lib.datasets import synthetic
 
 WHERE = ("all", *combination.SHIFTED)
@@ -214,7 +215,8 @@ def paired_domains() -> pd.DataFrame:
 
 def shift_of_mixture(results: pd.DataFrame) -> pd.DataFrame:
     """`combination.shift` of the linear probes of runs trained on the mixture."""
-    return combination.shift(named(results[results.regime == "mixed"]))
+    own = results[results.regime == "mixed"]
+    return combination.shift(named(own), references(results))
 
 
 def few_labels_of_mixture(results: pd.DataFrame) -> pd.DataFrame:

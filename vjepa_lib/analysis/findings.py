@@ -97,9 +97,10 @@ def count_clear(gains: pd.DataFrame) -> str:
         if part.low.isna().all():
             said.append(f"{source}: one seed, no intervals")
             continue
-        up, down = int((part.low > 0).sum()), int((part.high < 0).sum())
+        sure = clear(part)
+        up, down = (int((sure & side).sum()) for side in (part.effect > 0, part.effect < 0))
         said.append(f"{source}: {up} of {len(part)} above 0, {down} below, the rest undecided")
-    return "effects on single benchmarks with an interval clear of 0: " + "; ".join(said)
+    return "effects on single benchmarks clear of 0 (Holm): " + "; ".join(said)
 
 
 def against(gains: pd.DataFrame, reference: str) -> list[str]:
@@ -331,11 +332,12 @@ def above_and_below(whole: pd.DataFrame, benchmarks: Sequence[str]) -> list[str]
     said = []
     for benchmark in benchmarks:
         own = whole[whole.benchmark == benchmark]
-        above, below = int((own.low > 0).sum()), int((own.high < 0).sum())
+        sure = clear(own)
+        above, below = (int((sure & side).sum()) for side in (own.effect > 0, own.effect < 0))
         where = "mean of all benchmarks" if benchmark == "all" else benchmark
         said.append(
-            f"{where}: {above} of {len(own)} combinations beat their better part with an interval "
-            f"clear of 0, {below} fall short of it, {len(own) - above - below} are undecided: "
+            f"{where}: {above} of {len(own)} combinations beat their better part clear of "
+            f"0 (Holm), {below} fall short of it, {len(own) - above - below} are undecided: "
             + listed(own.name, own.effect, "+.1f")
         )
     return said
@@ -387,10 +389,18 @@ def kept_outside(shift: pd.DataFrame, inside: Mapping[str, str], names: Sequence
         )
         said.append(
             f"{inside[benchmark]} → {benchmark}: baseline {base.inside:.1f} → {base.outside:.1f} "
-            f"(keeps {base.kept:.0f} %), best outside {best} {part.outside[best]:.1f} (keeps "
-            f"{part.kept[best]:.0f} %); {others}"
+            f"({_keeps(base.kept)}), best outside {best} {part.outside[best]:.1f} "
+            f"({_keeps(part.kept[best])}); {others}"
         )
     return said
+
+
+def _keeps(kept: float) -> str:
+    return (
+        "reads no more inside than an untrained encoder"
+        if kept != kept
+        else f"keeps {kept:.0f} % of its score"
+    )
 
 
 def best_pretraining(transfer: pd.DataFrame) -> str:

@@ -115,7 +115,10 @@ def ink(variant: str) -> str:
 
 def marker(variant: str) -> str:
     """Marker of a variant, different for the members of a family."""
-    return MARKERS[_position(variant) % len(MARKERS)]
+    # Tints repeat every four members: each further round of markers is moved by one, so that no
+    # marker meets the same tint again before the forty-ninth member.
+    around, place = divmod(_position(variant), len(MARKERS))
+    return MARKERS[(place + around) % len(MARKERS)]
 
 
 def line(variant: str) -> str | tuple:

@@ -240,7 +240,8 @@ def found(gains: pd.DataFrame, baseline: str = "baseline") -> None:
             print("  one seed gives no interval: which effects are clear cannot be said")
             continue
         for name, own in part[part.benchmark != "all"].groupby("name", sort=False):
-            up, down = own[own.low > 0].benchmark, own[own.high < 0].benchmark
+            sure = ablation.clear(own)
+            up, down = (own[sure & side].benchmark for side in (own.effect > 0, own.effect < 0))
             if name != "random_init":
                 print(
                     f"  {name}: clear gain on {', '.join(up) or 'none'}; clear loss on "

@@ -43,6 +43,11 @@ TRANSFER = (
 )
 _TRANSFERS = tuple((v, f, r) for v, f in TRANSFER for r in REGIMES)
 _RANDOM = ("random_init", "released")
+# A combination is held against every part there is, and scores need a ceiling.
+_PARTS = (
+    *(("ld", "released"), ("hw1", "released"), ("fwm_hw", "described")),
+    *(("fwm_ld", "described"), ("hw_ld", "described"), ("supervised", "released")),
+)
 NOTEBOOK_RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
     "02": _forms(*_PUBLISHED),
     "03": tuple((v, "released") for v in (*REFERENCES, "baseline")),
@@ -62,8 +67,8 @@ NOTEBOOK_RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
         *_forms("ucf_baseline", *_KINEMATIC, "velgate", "hamiltonian", "sigreg", "sigreg_no_ema"),
     ),
     "12": (_RANDOM, *_forms("baseline", *CONTRASTS)),
-    "13": (_RANDOM, *_COMBINATION, *_ON_HALVES, *_TRANSFERS),
-    "14": (_RANDOM, *_COMBINATION, *_TRANSFERS),
+    "13": (_RANDOM, *_COMBINATION, *_PARTS, *_ON_HALVES, *_TRANSFERS),
+    "14": (_RANDOM, *_COMBINATION, *_PARTS, *_TRANSFERS),
 }
 # What a profile leaves to the recorded runs. `mini` trains while its reader waits, so it trains one
 # seed of every idea; contrast on halves and the other pretraining domains are recorded at `small`.

@@ -163,6 +163,20 @@ FACTORIAL: dict[tuple[int, int, int], str] = {
 # one weight, so its hw cell is trained at 1.
 VARIANTS["hw1"] = Variant("hw1", "mixed", (("hw", 1.0, {}),), family="hw")
 
+# The same with video-level contrast as a fourth factor: VCLR on each of the eight cells.
+FACTORS4 = (*FACTORS, "vclr")
+FACTORIAL4: dict[tuple[int, int, int, int], str] = {
+    (*key, vclr): combined(base, "vclr") if vclr else base
+    for key, base in FACTORIAL.items()
+    for vclr in (0, 1)
+}
+# LTC and IIC stand beside it with none, LD, FWM and FWM-HW-LD.
+for _base, _contrast in [(b, "vclr") for b in FACTORIAL.values()] + [
+    (b, c) for b in ("ld", "fwm", "fwm_hw_ld") for c in ("ltc", "iic")
+]:
+    _row = _combination(_base, _contrast)
+    VARIANTS.setdefault(_row.name, _row)
+
 
 # The rows of the study itself; a reader's own come after them.
 STUDIED = tuple(VARIANTS)
