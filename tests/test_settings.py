@@ -11,6 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vjepa_lib.__main__ as lab
+import vjepa_lib.datasets.__main__ as data
+import vjepa_lib.paper.__main__ as paper
+from vjepa_lib import reproduce, study
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.evaluation.probes import ProbeConfig
 from vjepa_lib.evaluation.transfer import TransferConfig
@@ -220,3 +224,74 @@ def parts_of(hint):
 def test_no_number_is_without_a_domain(defaults):
     bare = [n for n, h in _hints(type(defaults)).items() if {int, float} & set(parts_of(h))]
     assert not bare
+
+
+# --- command lines ----------------------------------------------------------------------------
+
+HUGE = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "main, arguments, says",
+    [
+        (reproduce.main, ["--seeds", "-1"], "--seeds is '-1': give whole numbers from 0"),
+        (reproduce.main, ["--seeds", "0,x"], "--seeds is '0,x'"),
+        (reproduce.main, ["--seeds", HUGE], "--seeds is '999"),
+        (reproduce.main, ["--jobs", "0"], "--jobs is '0': give a whole number of processes"),
+        (reproduce.main, ["--jobs", HUGE], "--jobs is '999"),
+        (lab.main, ["train", "fwm", "--seeds", "-1"], "--seeds is '-1'"),
+        (lab.main, ["train", "fwm", "--seeds", HUGE], "--seeds is '999"),
+        (lab.main, ["train", "fwm", "--jobs", "0"], "--jobs is '0'"),
+        (lab.main, ["train", "fwm", "--jobs", "nan"], "--jobs is 'nan'"),
+        (paper.main, ["train", "--variant", "fwm", "--seed", "-1"], "--seed is [-1]"),
+        (paper.main, ["probe", "--variant", "fwm", "--seed", "4294967296"], "--seed is [42949"),
+        (paper.main, ["train", "--variant", "random_init", "--gpus", "nan"], "--gpus is nan"),
+        (data.main, ["health", "m.csv", "--workers", "0"], "--workers is 0"),
+        (data.main, ["health", "m.csv", "--min-frames", "-5"], "--min-frames is -5"),
+    ],
+)
+def test_a_wrong_number_on_a_command_line_is_one_sentence(
+    main, arguments, says, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VJEPA_RUNS", str(tmp_path / "runs"))
+    if main is paper.main:
+        (tmp_path / "paper.toml").write_text('device = "cpu"\n')
+        arguments = [*arguments, "--config", "paper.toml"]
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {says}") and told.count("\n") == 1 and len(told) < 300
+
+
+@pytest.mark.parametrize("command", ["train", "probe", "status", "table"])
+def test_help_says_what_config_is(command, capsys):
+    with pytest.raises(SystemExit):
+        paper.main([command, "--help"])
+    assert "settings file (docs/paper_protocol.md" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    "variant, form, run, says",
+    [
+        ("fwm_hw_ld", "released", ("fwm_hw", "released"), "moves no weight of the encoder"),
+        ("fwm_hw_ld", "described", ("fwm_hw_ld", "described"), None),
+        ("baseline", "described", ("baseline", "released"), None),
+    ],
+)
+def test_train_says_why_a_run_has_another_name(variant, form, run, says):
+    made = study.recipe(variant, form).canonical
+    assert (made.variant, made.form) == run
+    told = paper._other_name(variant, form, made)
+    assert bool(told) == bool(says)
+    if says:
+        assert told[0].startswith(f"{variant} ({form}) is trained as {run[0]} ({run[1]}): ")
+        assert says in told[0]
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "m.csv").write_text("path,label,split\na.mp4,0,train\n")
+    source, target = str(tmp_path / "m.csv"), str(tmp_path / "file" / "out.csv")
+    assert data.main(["convert", source, target]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and "file" in told and told.count("\n") == 1

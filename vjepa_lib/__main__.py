@@ -50,15 +50,17 @@ def _parser() -> argparse.ArgumentParser:
 def _configs(args: argparse.Namespace) -> list:
     """The runs that are asked for; what is missing is trained."""
     from vjepa_lib import study
-    from vjepa_lib.show.notebook import parse_jobs, parse_seeds
+    from vjepa_lib.settings import parse_jobs, parse_seeds
 
-    seeds = parse_seeds(args.seeds) or study.get_profile(args.profile).seeds
+    seeds = parse_seeds(args.seeds, "--seeds") or study.get_profile(args.profile).seeds
     configs = [
         study.resolve(v, args.form, args.profile, s)
         for v in dict.fromkeys(args.variants)
         for s in seeds
     ]
-    args.results = study.metrics(configs, parse_jobs(args.jobs), args.device, args.cluster)
+    args.results = study.metrics(
+        configs, parse_jobs(args.jobs, "--jobs"), args.device, args.cluster
+    )
     return configs
 
 

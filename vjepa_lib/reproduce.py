@@ -14,6 +14,7 @@ from pathlib import Path
 from vjepa_lib import own_files
 from vjepa_lib.errors import CompanionError, ConfigError
 from vjepa_lib.provenance import ROOT
+from vjepa_lib.settings import parse_jobs, parse_seeds
 
 NOTEBOOKS = ROOT / "notebooks"
 
@@ -177,7 +178,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vjepa_lib.reproduce", description=__doc__)
     parser.add_argument("--profile", default=os.environ.get("VJEPA_PROFILE", "mini"))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", help="training processes; one a core if not given")
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--with", dest="files", action="append", default=[], metavar="FILE",
@@ -193,25 +194,21 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         own_files.use(args.files)
-        seeds = tuple(int(s) for s in args.seeds.split(",")) if args.seeds else None
+        seeds = parse_seeds(args.seeds, "--seeds")
+        jobs = parse_jobs(args.jobs, "--jobs")
         with termination_raises():
             if args.verify:
                 verify(args.profile, args.device, seeds)
             else:
                 reproduce(
                     args.profile,
-                    args.jobs,
+                    jobs,
                     args.device,
                     args.only,
                     seeds,
                     args.train_only,
                     args.cluster,
                 )
-    except ValueError as error:
-        if not isinstance(error, CompanionError) and "invalid literal" not in str(error):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except CompanionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

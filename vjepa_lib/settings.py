@@ -7,8 +7,10 @@ what differs from them.
 
 from __future__ import annotations
 
+import os
 import tomllib
 import types
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,8 @@ T = TypeVar("T")
 LARGEST = 2**31 - 1
 # What a generator of numpy or scikit-learn takes as a seed.
 LARGEST_SEED = 2**32 - 1
+# More processes than any one machine runs side by side.
+MOST_JOBS = 4096
 
 
 @dataclass(frozen=True)
@@ -207,3 +211,61 @@ def _typed(value: Any, hint: Any, where: str, folder: Path) -> Any:
             f"{where} must be {_TOML.get(hint, 'of another type')}, not {shown(value)}."
         )
     return value
+
+
+# --- seeds and processes, from notebooks and command lines -------------------------------------
+
+
+def parse_seeds(
+    given: str | int | Iterable[int] | None, name: str = "SEEDS"
+) -> tuple[int, ...] | None:
+    """Seeds from a list, one number, or text as make takes it: '0,1'; None for the profile's.
+
+    Parameters
+    ----------
+    name : what a message calls them: a notebook's SEEDS, or a command's --seeds.
+
+    Raises
+    ------
+    ConfigError : not whole numbers from 0 to `LARGEST_SEED`.
+    """
+    if given is None or given == "" or given == []:
+        return None
+    parts = given.split(",") if isinstance(given, str) else given
+    try:
+        parts = [parts] if isinstance(parts, int) else list(parts)
+        # A float or a truth value would become a number silently.
+        fit = all(isinstance(p, str) or type(p) is int for p in parts)
+        seeds = tuple(dict.fromkeys(int(p) for p in parts)) if fit else ()
+    except (TypeError, ValueError):
+        seeds = ()
+    if not seeds or min(seeds) < 0 or max(seeds) > LARGEST_SEED:
+        raise ConfigError(
+            f"{name} is {shown(given)}: give whole numbers from 0 to {LARGEST_SEED}, for instance "
+            f"[0, 1] or '0,1'."
+        )
+    return seeds
+
+
+def parse_jobs(given: str | int | None, name: str = "JOBS") -> int:
+    """Number of training processes; None for one per core.
+
+    Parameters
+    ----------
+    name : what a message calls it.
+
+    Raises
+    ------
+    ConfigError : not a whole number above 0.
+    """
+    if given is None or given == "":
+        return os.cpu_count() or 1
+    try:
+        jobs = int(given) if isinstance(given, str) or type(given) is int else 0
+    except ValueError:
+        jobs = 0
+    if not 1 <= jobs <= MOST_JOBS:
+        raise ConfigError(
+            f"{name} is {shown(given)}: give a whole number of processes, 1 to {MOST_JOBS}."
+        )
+    return jobs

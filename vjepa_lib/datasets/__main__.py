@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vjepa_lib.datasets import REGISTRY, build, health
 from vjepa_lib.datasets.health import DEPTHS
-from vjepa_lib.errors import CompanionError
+from vjepa_lib.errors import CompanionError, ConfigError, shown
+from vjepa_lib.settings import LARGEST, parse_jobs
 from vjepa_lib.video.manifests import (
     SPLITS,
     Manifest,
@@ -84,6 +85,12 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _health(args: argparse.Namespace) -> int:
+    if args.workers is not None:
+        parse_jobs(args.workers, "--workers")
+    if not 1 <= args.min_frames <= LARGEST:
+        raise ConfigError(
+            f"--min-frames is {shown(args.min_frames)}: give a whole number from 1 to {LARGEST}."
+        )
     report = health(
         read_manifest(args.manifest, root=args.root),
         min_frames=args.min_frames,

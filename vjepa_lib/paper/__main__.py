@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from vjepa_lib import own_files
-from vjepa_lib.errors import CompanionError, RunStoreError
+from vjepa_lib import own_files, study
+from vjepa_lib.errors import CompanionError, ConfigError, RunStoreError
 from vjepa_lib.paper.config import Settings, load_settings
 from vjepa_lib.paper.probing import evaluate_official, probe
 from vjepa_lib.paper.tables import planned_runs, status, write_table
 from vjepa_lib.paper.training import TrainingRun, train, train_one, training_run
+from vjepa_lib.settings import MOST_JOBS, parse_seeds
 from vjepa_lib.study.carried import Carried
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.training.distributed import ElsewhereError, start
@@ -33,8 +34,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in helps.items():
         command = commands.add_parser(name, help=text)
         command.add_argument(
-            "--config", type=Path, default=os.environ.get("VJEPA_PAPER", "paper.toml")
-        )
+            "--config", type=Path, default=os.environ.get("VJEPA_PAPER", "paper.toml"),
+            help="settings file (docs/paper_protocol.md, section 2); default: the file that "
+            "VJEPA_PAPER names, else paper.toml",
+        )  # fmt: skip
         command.add_argument(
             "--with", dest="files", action="append", default=[], metavar="FILE",
             help="a Python file of your own with terms and variants",
@@ -65,12 +68,29 @@ def _parser() -> argparse.ArgumentParser:
 
 def _wanted(settings: Settings, args: argparse.Namespace) -> list[TrainingRun]:
     if args.variant:
+        parse_seeds([args.seed], "--seed")
         return [training_run(settings, args.variant, args.form, args.seed, args.regime)]
     return planned_runs(settings)
 
 
+def _other_name(variant: str, form: str, run: TrainingRun) -> list[str]:
+    """A line that says why a run has another name than the one asked for; none if it has not."""
+    asked = study.recipe(variant, form, run.regime)
+    if (asked.variant, asked.form) == (run.variant, run.form):
+        return []
+    if run.variant == "random_init":
+        why = "without EMA the released code evaluates the target encoder, which never moves"
+    else:
+        why = "what tells them apart moves no weight of the encoder, so both end with the same one"
+    return [f"{variant} ({asked.form}) is trained as {run.variant} ({run.form}): {why}.", ""]
+
+
 def _train_command(settings: Settings, args: argparse.Namespace) -> None:
     wanted = _wanted(settings, args)
+    if not 0 <= args.gpus <= MOST_JOBS:
+        raise ConfigError(f"--gpus is {args.gpus:g}: give a number from 0 to {MOST_JOBS}.")
+    if args.variant and int(os.environ.get("RANK", 0)) == 0:
+        print(*_other_name(args.variant, args.form, wanted[0]), sep="\n", end="", flush=True)
     if args.cluster:
         gpus = args.gpus if settings.device == "cuda" else 0.0
         job = Carried(partial(train_one, settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,11 @@ from vjepa_lib import study
 from vjepa_lib.analysis.ablation import named
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.folders import figures_root
+from vjepa_lib.settings import parse_jobs, parse_seeds
 from vjepa_lib.show.gallery import Gallery
 from vjepa_lib.study import recorded
 from vjepa_lib.study.store import config_hash
 
-# What a generator of numpy or scikit-learn takes as a seed.
-LARGEST_SEED = 2**32 - 1
 # How papermill's own cell begins.
 _INJECTED = "# Parameters\n"
 
@@ -100,46 +99,6 @@ class Notebook:
     def hashes(self, configs: Sequence[study.RunConfig]) -> list[str]:
         """Addresses of runs, for the provenance of a figure."""
         return [config_hash(study.canonical(c)) for c in configs]
-
-
-def parse_seeds(given: str | int | Iterable[int] | None) -> tuple[int, ...] | None:
-    """Seeds from a list, one number, or text as make takes it: '0,1'; None for the profile's.
-
-    Raises
-    ------
-    ConfigError : not whole numbers from 0 to `LARGEST_SEED`.
-    """
-    if given is None or given == "" or given == []:
-        return None
-    parts = given.split(",") if isinstance(given, str) else given
-    try:
-        parts = [parts] if isinstance(parts, int) else list(parts)
-        # A float or a truth value would become a number silently.
-        fit = all(isinstance(p, str) or type(p) is int for p in parts)
-        seeds = tuple(dict.fromkeys(int(p) for p in parts)) if fit else ()
-    except (TypeError, ValueError):
-        seeds = ()
-    if not seeds or min(seeds) < 0 or max(seeds) > LARGEST_SEED:
-        raise ConfigError(
-            f"SEEDS is {given!r}: give whole numbers from 0 to {LARGEST_SEED}, for instance "
-            f"[0, 1] or '0,1'."
-        )
-    return seeds
-
-
-def parse_jobs(given: str | int | None) -> int:
-    """Number of training processes; None for one per core.
-
-    Raises
-    ------
-    ConfigError : not a whole number above 0.
-    """
-    if given is None or given == "":
-        return os.cpu_count() or 1
-    text = str(given).strip()
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"JOBS is {given!r}: give a whole number of processes, 1 or more.")
-    return int(text)
 
 
 def undeclared(cells: Sequence[str]) -> tuple[list[str], list[str]]:
