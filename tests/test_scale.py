@@ -66,6 +66,21 @@ def test_a_mistake_under_torchrun_is_told_once(settings, lab):
     assert done.returncode != 0 and done.stderr_text.count("blocked cannot be written") == 1
 
 
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        (["--seed", "-1"], "error: --seed is [-1]"),
+        (["--sed", "1"], "unrecognized arguments: --sed"),
+    ],
+)
+def test_a_wrong_argument_under_torchrun_ends_it_at_once(settings, wrong, says):
+    config = settings("argument")
+    arguments = ["-m", "vjepa_lib.paper", "train", "--variant", "baseline", "--config", config]
+    done = run(*TORCHRUN, "--nproc-per-node=2", "--max-restarts=3", *arguments, *wrong)
+    # Both processes may say it, but no restart says it again.
+    assert done.returncode != 0 and 1 <= done.stderr_text.count(says) <= 2, done.stderr_text
+
+
 # --- kills ------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from vjepa_lib.paper.training import TrainingRun, train, train_one, training_run
 from vjepa_lib.settings import MOST_JOBS, parse_seeds
 from vjepa_lib.study.carried import Carried
 from vjepa_lib.study.ensure import ensure
-from vjepa_lib.training.distributed import ElsewhereError, start
+from vjepa_lib.training.distributed import ElsewhereError, end_restarts, start
 from vjepa_lib.training.resume import status_of, termination_raises
 
 
@@ -117,7 +117,12 @@ def _probe_command(settings: Settings, args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    args = _parser().parse_args(argv)
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as stop:
+        if stop.code:
+            end_restarts()
+        raise
     try:
         with termination_raises():
             own_files.use(args.files)
@@ -133,7 +138,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ElsewhereError:
         return 2
     except CompanionError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        if isinstance(error, ConfigError):
+            end_restarts()
         return 2
     except KeyboardInterrupt as stop:
         if int(os.environ.get("RANK", 0)) == 0:
