@@ -50,6 +50,10 @@ class RunStoreError(CompanionError):
     """A results folder or a stored run that cannot be read, written or locked."""
 
 
+class OutOfMemory(CompanionError):
+    """A GPU has too little memory for what was asked of it."""
+
+
 def shown(value: Any) -> str:
     """A value as a message shows it: on one line, and no longer than 60 characters."""
     value = getattr(value, "item", lambda: value)()  # 1.5, not np.float64(1.5)

@@ -26,6 +26,7 @@ from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import code_of, parts, training_code
 from vjepa_lib.study.store import config_hash
 from vjepa_lib.training.distributed import check_device
+from vjepa_lib.training.memory import READING, told_what_to_change
 from vjepa_lib.training.resume import save_weights
 from vjepa_lib.training.sources import StreamedClips
 from vjepa_lib.video.clip_reader import ClipSpec
@@ -170,6 +171,13 @@ def _read(
     return pd.DataFrame(out), pd.DataFrame({"step": []})
 
 
+def _told_read(
+    run: ProbeRun, folder: Path, device: str, settings: Settings, encoder: Callable[[], Encoder]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    with told_what_to_change(READING):
+        return _read(run, folder, device, settings, encoder)
+
+
 def probe(
     settings: Settings,
     run: TrainingRun,
@@ -245,6 +253,6 @@ def _readings(
     if not chosen:
         raise ConfigError("No benchmark has a manifest: give one under [benchmarks].")
     todo = [probe_run(settings, names, key, cfg, name) for name in chosen]
-    read = partial(_read, settings=settings, encoder=encoder)
+    read = partial(_told_read, settings=settings, encoder=encoder)
     ensure(settings.store, todo, read, device=settings.device, progress=progress)
     return settings.store.frame(todo)

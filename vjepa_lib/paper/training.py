@@ -21,6 +21,7 @@ from vjepa_lib.paper.started import begin, beginning, write_beginning
 from vjepa_lib.study.fingerprint import training_code
 from vjepa_lib.study.store import RunStore, config_hash
 from vjepa_lib.training.distributed import World, check_device, start
+from vjepa_lib.training.memory import TRAINING, told_what_to_change
 from vjepa_lib.training.pretrain import Pretrained, StreamedMixture, Trainer, TrainSetup, pretrain
 from vjepa_lib.training.resume import save_weights
 from vjepa_lib.video.clip_reader import ClipSpec
@@ -208,7 +209,9 @@ def _pretrained(settings: Settings, run: TrainingRun, folder: Path, progress: bo
     if given:
         world.once(lambda: write_beginning(run.train, *given, file))
     _agree_on(file, world)
-    return pretrain(run.train, source, settings.device, file, settings.checkpoint_every, progress)
+    every = settings.checkpoint_every
+    with told_what_to_change(TRAINING):
+        return pretrain(run.train, source, settings.device, file, every, progress)
 
 
 def _given(settings: Settings, run: TrainingRun, world: World) -> tuple[Path, bool] | None:

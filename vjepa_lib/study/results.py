@@ -18,6 +18,7 @@ from vjepa_lib.study.carried import Carried
 from vjepa_lib.study.configs import RunConfig, canonical
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.store import RunStore
+from vjepa_lib.training.memory import told_what_to_change
 from vjepa_lib.training.pretrain import ClipMixture, Trainer, pretrain
 from vjepa_lib.training.resume import save_weights
 from vjepa_lib.video.clips import ClipSet, load_clips
@@ -75,7 +76,8 @@ def _pretrain(
         return Trainer(config.train, device).evaluated, pd.DataFrame({"step": []})
     data = training_clips(config, sets)
     checkpoint = partial / "checkpoint.pt" if partial else None
-    done = pretrain(config.train, data, device, checkpoint, progress=progress)
+    with told_what_to_change("take a smaller profile, or train with --device cpu"):
+        done = pretrain(config.train, data, device, checkpoint, progress=progress)
     return done.encoder, done.curves
 
 
