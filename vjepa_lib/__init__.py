@@ -15,5 +15,6 @@ A map, from the ground up; every package imports only from those above it in thi
 - `audit`: the paper's claims against its numbers, statistics and code.
 - `show`: figures, tables, notebooks, the report page.
 - `paper`: the published protocol on a reader's own data, from manifests to the table.
+- `maps`, `export`: what an encoder makes of a video, and encoders in the layouts of others.
 - `bench`, `reproduce`, `__main__`: speed, the main job, and variants from the command line.
 """
