@@ -6,8 +6,9 @@ import pytest
 
 from vjepa_lib import study
 from vjepa_lib.datasets import worlds
-from vjepa_lib.errors import ConfigError
-from vjepa_lib.study import transfer_runs
+from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.provenance import ROOT
+from vjepa_lib.study import transfer_recorded, transfer_runs
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import code_of
 from vjepa_lib.study.store import RunStore, config_hash
@@ -96,3 +97,47 @@ def test_the_other_direction_draws_digits(monkeypatch):
     spec = transfer_runs.SIZES["smoke"].heldout
     assert [len(s) for s in seen["data"].sets] == [spec.pretrain]
     assert isinstance(seen["data"].sets[0].manifest, pd.DataFrame)
+
+
+def test_finished_runs_are_added_to_the_record(store, tmp_path):
+    assert transfer_recorded.export("smoke", tmp_path, store) == 3
+    assert transfer_recorded.export("smoke", tmp_path, store) == 3  # replaced, not doubled
+    read = transfer_recorded.load("smoke", tmp_path)
+    run = store.load(transfer_run("ld", profile="smoke"))
+    own = read[read.run == run.hash].reset_index(drop=True)
+    assert own.top1.tolist() == run.metrics.top1.tolist() and set(own.variant) == {"ld"}
+    first = own[own.right != ""].iloc[0]
+    assert 100 * unpack(first.right, first.n_test).mean() == pytest.approx(first.top1)
+    table = transfer_recorded.runs("smoke", tmp_path)
+    assert set(table.variant) == {"ld", "random_init", "supervised"}
+    assert table[["commit", "cpu", "torch", "code", "date"]].notna().all(axis=None)
+    graded = transfer_recorded.severities("smoke", tmp_path)
+    assert list(graded.columns) == ["variant", "task", "shift", "source", "1", "2", "3", "4"]
+    assert len(graded) == 2 * len(worlds.TASKS) * len(worlds.SHIFTS)
+    table[table.variant != "ld"].to_csv(tmp_path / "transfer_smoke_runs.csv", index=False)
+    with pytest.raises(DataError, match="export both anew"):
+        transfer_recorded.load("smoke", tmp_path)
+
+
+def test_nothing_to_record_is_told(tmp_path):
+    assert transfer_recorded.load("smoke", tmp_path).empty
+    with pytest.raises(DataError, match="No transfer run"):
+        transfer_recorded.export("smoke", tmp_path, RunStore(tmp_path))
+
+
+def test_the_design_log_says_what_the_references_read():
+    """Its last table is the recorded one, number for number."""
+    text = (ROOT / "docs" / "design_log.md").read_text()
+    own = transfer_recorded.severities()
+    for row in own[own.variant == "supervised"].itertuples(index=False):
+        cells = [row.task, row.shift, *(f"{v:.1f}" for v in row[3:])]
+        assert f"| {' | '.join(cells)} |" in text, cells
+
+
+def test_a_supervised_network_loses_with_severity():
+    """Severity 4 costs more than severity 1 in every shift of every task, and a third in most."""
+    own = transfer_recorded.severities()
+    own = own[own.variant == "supervised"]
+    assert (own["4"] < own["1"]).all()
+    lost = 1 - own["4"] / own.source
+    assert (lost > 1 / 3).mean() > 0.6 and (own.source < 97).all()

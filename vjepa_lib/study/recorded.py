@@ -27,7 +27,7 @@ from vjepa_lib.study.configs import canonical, resolve
 from vjepa_lib.study.fingerprint import changed, code_of
 from vjepa_lib.study.notebook_runs import NOTEBOOK_RUNS, runs_for
 from vjepa_lib.study.results import clip_sets, runs_root, train_run
-from vjepa_lib.study.store import RunStore, config_hash, plain
+from vjepa_lib.study.store import Run, RunStore, config_hash, plain
 
 FOLDER = ROOT / "data_manifests" / "recorded"
 PROFILE = "small"
@@ -41,8 +41,8 @@ _COLUMNS = (*_METRICS, *NAMES, "run", "commit", "profile", "code", "trained_as")
 _ENDS = ("total", "jepa", "rank_me", "token_rank_me", "feature_std")
 
 
-def _row(run) -> dict:
-    """Everything about one run but its metrics."""
+def facts_of(run: Run, names: Sequence[str] = (*NAMES, "kind", "profile")) -> dict:
+    """Everything about one run but its metrics: address, names, provenance, how training ended."""
     facts = dict(run.provenance)
     versions = facts.pop("versions")
     facts.pop("hash", None)
@@ -51,8 +51,7 @@ def _row(run) -> dict:
     for name in _ENDS:
         if name in run.curves and run.curves[name].notna().any():
             ends[name] = float(run.curves[name].dropna().iloc[-1])
-    names = {k: run.config[k] for k in (*NAMES, "kind", "profile")}
-    return {"run": run.hash} | names | facts | versions | ends
+    return {"run": run.hash} | {k: run.config[k] for k in names} | facts | versions | ends
 
 
 def export(profile: str = PROFILE, folder: Path = FOLDER, store: RunStore | None = None) -> int:
@@ -73,7 +72,7 @@ def export(profile: str = PROFILE, folder: Path = FOLDER, store: RunStore | None
     metrics = pd.concat([run.metrics.assign(run=run.hash) for _, run in done], ignore_index=True)
     metrics = metrics.reindex(columns=["run", *_METRICS])
     metrics.to_csv(folder / f"{profile}_results.csv", index=False, float_format="%.6g")
-    table = pd.DataFrame([_row(run) for _, run in done])
+    table = pd.DataFrame([facts_of(run) for _, run in done])
     table.to_csv(folder / f"{profile}_runs.csv", index=False, float_format="%.6g")
     # A configuration is that of another seed but for the seed.
     full = {}

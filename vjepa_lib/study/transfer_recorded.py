@@ -1,0 +1,128 @@
+"""Recorded runs of the transfer study: readings with what was right, and where they came from.
+
+`data_manifests/recorded/transfer_<profile>_readings.parquet` has a row per run and reading in the
+columns of `evaluation.transfer.read_transfer`, `right` as text (`transfer_runs.unpack`);
+`transfer_<profile>_runs.csv` a row per run, as `recorded` keeps them.
+
+`python -m vjepa_lib.study.transfer_recorded --profile small` adds the finished runs of the store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from vjepa_lib.errors import CompanionError, DataError
+from vjepa_lib.folders import runs_root
+from vjepa_lib.study.recorded import FOLDER, facts_of
+from vjepa_lib.study.store import RunStore
+
+NAMES = ("variant", "form", "regime", "seed", "kind", "pretrained_on")
+
+
+def _files(profile: str, folder: Path) -> tuple[Path, Path]:
+    start = folder / f"transfer_{profile}"
+    return Path(f"{start}_readings.parquet"), Path(f"{start}_runs.csv")
+
+
+def runs(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
+    """Provenance of every recorded transfer run; empty without records."""
+    path = _files(profile, folder)[1]
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["run", *NAMES])
+
+
+def load(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
+    """Recorded readings with the names of their runs; empty without records.
+
+    Raises
+    ------
+    DataError : readings of a run that the table of runs does not list.
+    """
+    path, _ = _files(profile, folder)
+    if not path.exists():
+        return pd.DataFrame(columns=["run", *NAMES])
+    read, table = pd.read_parquet(path), runs(profile, folder)
+    unknown = sorted(set(read.run) - set(table.run))
+    if unknown:
+        raise DataError(
+            f"{path} has readings of runs that its table of runs does not list "
+            f"({', '.join(unknown[:3])}): export both anew."
+        )
+    return read.merge(table[["run", *NAMES, "commit"]], on="run")
+
+
+def export(profile: str = "small", folder: Path = FOLDER, store: RunStore | None = None) -> int:
+    """Add the store's finished transfer runs of a profile to the record; returns how many it holds.
+
+    A run that is recorded already is replaced, so a sweep can be exported in parts.
+
+    Raises
+    ------
+    DataError : the store has none.
+    """
+    store = store or RunStore(runs_root())
+    found = [store.read(p.parent.name) for p in sorted(store.root.glob("[0-9a-f]*/config.json"))]
+    own = [r for r in found if r.config.get("profile") == profile and "pretrained_on" in r.config]
+    if not own:
+        raise DataError(
+            f"No transfer run of profile {profile} is finished in {store.root}: train one first "
+            f"(docs/analysis_plan.md)."
+        )
+    readings, table = _files(profile, folder)
+    new = {run.hash for run in own}
+    rows = [facts_of(run, NAMES) for run in own]
+    read = [run.metrics.assign(run=run.hash) for run in own]
+    if table.exists():
+        old, old_read = pd.read_csv(table), pd.read_parquet(readings)
+        rows = [*old[~old.run.isin(new)].to_dict("records"), *rows]
+        read = [old_read[~old_read.run.isin(new)], *read]
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = pd.concat(read, ignore_index=True)
+    everything["right"] = everything["right"].fillna("")
+    everything.to_parquet(readings, index=False, compression="zstd")
+    pd.DataFrame(rows).to_csv(table, index=False, float_format="%.6g")
+    return len(rows)
+
+
+def severities(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
+    """Accuracy of the references by severity, zero-shot: whether the worlds are graded.
+
+    Returns
+    -------
+    DataFrame, a row per kind of reference ('supervised', 'random_init', ..; 'baseline' among the
+    encoders), task and shift: `source`, then severities `1` to `4`, top-1 in percent, means over
+    seeds.
+    """
+    read = load(profile, folder)
+    read = read[(read.fitted == "source") & read.reading.isin(["linear", *read.kind.unique()])]
+    read = read[read.variant.isin(["supervised", "single_frame", "random_init", "baseline"])]
+    wide = read.pivot_table(
+        index=["variant", "task", "shift"], columns="severity", values="top1", sort=False
+    )
+    source = wide.xs("source", level="shift")[0]
+    wide = wide.drop(index="source", level="shift").drop(columns=0).reset_index()
+    keys = zip(wide.variant, wide.task, strict=True)
+    wide.insert(3, "source", [source.loc[key] for key in keys])
+    return wide.rename(columns=str).rename_axis(columns=None)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vjepa_lib.study.transfer_recorded", description=__doc__
+    )
+    parser.add_argument("--profile", default="small")
+    args = parser.parse_args(argv)
+    try:
+        print(f"{export(args.profile)} transfer runs are recorded in {FOLDER}")
+    except CompanionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
