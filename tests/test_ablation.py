@@ -484,6 +484,13 @@ def test_classes_are_those_that_scenes_have():
     found = references(pd.DataFrame(tops))
     assert found.ceiling.to_dict() == {"order": 90.0, "actions": 100.0}
     assert found.chance["order"] == pytest.approx(100 / 6)
+    # A supervised model at chance is no ceiling: there are no scores then, and no error.
+    tops += [result("supervised", "released", 0, 5.0, "actions", "supervised")]
+    tops += [result("baseline", "released", 0, 40.0, "shift_kinetics")]
+    hardly = references(pd.DataFrame(tops))
+    assert np.isnan(hardly.ceiling["actions"]) and hardly.ceiling["order"] == 90.0
+    scored = combination.shift(pd.DataFrame(tops[1:]).assign(name="baseline"), hardly)
+    assert scored.inside_score.isna().all() and scored.kept.isna().all()
 
 
 def test_matched_weights_pull_alike(smoke_sets):

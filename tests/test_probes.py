@@ -221,9 +221,9 @@ def test_evaluate_lists_every_benchmark_and_probe(tmp_path):
 
 
 def test_settings_that_make_no_sense_are_told():
-    with pytest.raises(ConfigError, match="logistic or adamw"):
+    with pytest.raises(ConfigError, match="choose one of logistic, adamw"):
         ProbeConfig(linear="svm")
-    with pytest.raises(ConfigError, match="between 0 and 1"):
+    with pytest.raises(ConfigError, match="low_shot is .10,."):
         ProbeConfig(low_shot=(10,))
 
 

@@ -212,7 +212,7 @@ def lines_of(path):
         (["--profile", "huge"], "smoke, mini, small, paper"),
         (["--only", "77"], "01_published_results"),
         (["--profile", "paper"], "docs/datasets.md"),
-        (["--seeds", "one"], "invalid literal"),
+        (["--seeds", "one"], "--seeds is 'one': give whole numbers"),
     ],
 )
 def test_command_line_mistakes_are_one_sentence(args, says, tmp_path):

@@ -130,15 +130,17 @@ def references(results: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame indexed by benchmark: `chance`, `ceiling` (percent).
+    DataFrame indexed by benchmark: `chance`, `ceiling` (percent); no ceiling (NaN, and so no score)
+    where the supervised model was trained too shortly to read above chance, as in profile `smoke`.
     """
     top = results[results.probe == "supervised"]
     top = top[top.variant == "supervised"].groupby("benchmark").top1.mean()
     names = [b for b in dict.fromkeys(results.benchmark) if b in DOMAINS]
     chance = [100 / classes_of(b) for b in names]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {"chance": chance, "ceiling": [float(top.get(b, 100.0)) for b in names]}, index=names
     )
+    return table.assign(ceiling=table.ceiling.where(table.ceiling > table.chance))
 
 
 def shift(frame: pd.DataFrame, scale: pd.DataFrame | None = None) -> pd.DataFrame:
