@@ -76,7 +76,7 @@ PROFILES: dict[str, Profile] = {
             ),
             DataSpec(pretrain=24, train=48, val=24, test=48),
             ProbeConfig(epochs=1, low_shot=(0.1, 0.5), leakage=LEAKAGE),
-            seeds=(0,),
+            seeds=(0, 1),
             sizes=Sizes(head_hidden=16, sigreg_directions=16),
             supervised_steps=4,
         ),
