@@ -330,4 +330,4 @@ def vclr(batch, term):
         scores = torch.exp(term.order_head(told))
         order.append(-torch.log(scores[mixed[i]] / scores.sum()))
     parts = [sum(losses) / len(losses) for losses in (video, instance, order)]
-    return parts[0] + term.instance * parts[1] + term.order * parts[2]
+    return term.video * parts[0] + term.instance * parts[1] + term.order * parts[2]

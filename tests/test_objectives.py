@@ -310,7 +310,7 @@ def test_iic_intra_negative_raises_the_loss(batch):
         ("iic", {"intra": "none", "channels": "appearance"}),
         ("iic", {"channels": "dynamics", "ratio": 0.25}),
         ("vclr", {"queue": 5}),
-        ("vclr", {"queue": 2, "segments": 3, "instance": 0.3, "order": 0.7}),
+        ("vclr", {"queue": 2, "segments": 3, "video": 0.6, "instance": 0.3, "order": 0.7}),
         ("vclr", {"queue": 3, "channels": "dynamics", "temperature": 0.2, "projection": 4}),
     ],
 )

@@ -42,7 +42,10 @@ def test_a_run_is_read_in_every_world(store):
         right = unpack(row.right, row.n_test)
         assert 100 * right.mean() == pytest.approx(row.top1)
     assert (run.path / study.ENCODER_FILE).exists()
-    assert len(run.curves)
+    looks = run.curves.dropna(subset=["source_camera"])
+    assert looks.step.tolist() == [0, 1, 2, 3, 4, 5]  # every step of six: a quarter is one
+    assert looks.filter(like="source_").columns.tolist() == [f"source_{t}" for t in worlds.TASKS]
+    assert looks.filter(like="source_").stack().between(0, 100).all()
 
 
 def test_references_are_read_where_encoders_are(store):
@@ -60,6 +63,28 @@ def test_the_schedule_settles_and_can_be_changed():
     assert s.ema_momentum(s.steps - 1) == 1.0
     longer = transfer_run("vclr", profile="small", seed=3, steps=7)
     assert longer.train.schedule.steps == 7 and config_hash(longer) != config_hash(run)
+
+
+def test_settings_of_a_run_can_be_changed_one_at_a_time():
+    own = transfer_run("ld+vclr", profile="small", seed=3)
+    assert own.changed == ""
+    assert transfer_run("ld+vclr", profile="small", seed=3, steps=600) == own  # nothing changed
+    weights = {t.name: t.weight for t in own.train.terms}
+    lighter = transfer_run("ld+vclr", profile="small", seed=3, scaled={"vclr": 0.1})
+    assert lighter.changed == "vclr x0.1"
+    now = {t.name: t.weight for t in lighter.train.terms}
+    assert now == weights | {"vclr": pytest.approx(weights["vclr"] / 10)}
+    wider = transfer_run("ld", profile="small", width=128)
+    assert wider.changed == "width 128" and wider.train.predictor.width == 128
+    faster = transfer_run("ld", profile="small", lr=4e-3)
+    assert faster.changed == "lr 0.004" and faster.train.schedule.lr_end == 4e-3 / 200
+    apart = transfer_run("ld+vclr", profile="small", without=("video",))
+    term = next(t for t in apart.train.terms if t.name == "vclr")
+    assert apart.changed == "without video" and ("video", 0.0) in term.options
+    with pytest.raises(ConfigError, match="No term 'fwm'"):
+        transfer_run("ld", scaled={"fwm": 2.0})
+    with pytest.raises(ConfigError, match="video, instance, order"):
+        transfer_run("vclr", without=("queue",))
 
 
 def test_forms_that_train_the_same_share_a_run():
@@ -108,7 +133,10 @@ def test_finished_runs_are_added_to_the_record(store, tmp_path):
     assert own.top1.tolist() == run.metrics.top1.tolist() and set(own.variant) == {"ld"}
     first = own[own.right != ""].iloc[0]
     assert 100 * unpack(first.right, first.n_test).mean() == pytest.approx(first.top1)
+    ends = transfer_recorded.curves("smoke", tmp_path)
+    assert ends[["total", "rank_me", "source_order"]].notna().any().all()
     table = transfer_recorded.runs("smoke", tmp_path)
+    assert set(table.changed) == {""}
     assert set(table.variant) == {"ld", "random_init", "supervised"}
     assert table[["commit", "cpu", "torch", "code", "date"]].notna().all(axis=None)
     graded = transfer_recorded.severities("smoke", tmp_path)

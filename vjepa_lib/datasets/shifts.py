@@ -260,10 +260,10 @@ TASKS: dict[str, World] = {
 # How far a shift goes at severity 4, in units of `_shifted`, by task; `all` is the share of it when
 # everything shifts together. Set with supervised networks only (docs/design_log.md).
 REACH: dict[str, dict[str, float]] = {
-    "camera": dict(surfaces=1.8, palettes=0.5, rate=0.6, shake=0.75, noise=1.8, all=0.4),
+    "camera": dict(surfaces=2.5, palettes=0.5, rate=0.75, shake=0.75, noise=2.8, all=0.35),
     "trajectory": dict(surfaces=3.0, palettes=0.5, rate=0.45, shake=0.7, noise=1.4, all=0.5),
-    "order": dict(surfaces=1.1, palettes=0.6, rate=0.8, shake=1.0, noise=1.6, all=0.4),
-    "appearance": dict(surfaces=1.3, palettes=0.75, rate=-1.5, shake=4.0, noise=2.0, all=0.5),
+    "order": dict(surfaces=1.1, palettes=0.6, rate=0.8, shake=1.0, noise=3.0, all=0.3),
+    "appearance": dict(surfaces=1.3, palettes=0.75, rate=-2.3, shake=4.0, noise=2.7, all=0.42),
 }
 
 

@@ -209,7 +209,7 @@ class VideoContrast(_Contrast):
     queue : clips remembered.
     temperature : of both contrasts.
     projection : width of the space they act in.
-    instance, order : weights of the second and third part beside the first.
+    video, instance, order : weights of the three parts.
     channels : 'all', 'appearance' or 'dynamics'.
     ratio : share of the channels that is appearance.
     """
@@ -221,6 +221,7 @@ class VideoContrast(_Contrast):
         queue: int = 256,
         temperature: float = 0.1,
         projection: int = 64,
+        video: float = 1.0,
         instance: float = 1.0,
         order: float = 1.0,
         channels: str = "all",
@@ -234,7 +235,7 @@ class VideoContrast(_Contrast):
                 f"and {queue}."
             )
         self.segments, self.temperature = segments, temperature
-        self.instance, self.order = instance, order
+        self.video, self.instance, self.order = video, instance, order
         self.min_steps = segments
         self.head = mlp_head(self.width, self.width, projection)
         self.register_buffer("orders", torch.tensor(list(itertools.permutations(range(segments)))))
@@ -286,7 +287,7 @@ class VideoContrast(_Contrast):
 
         if self.training and torch.is_grad_enabled():
             self._fresh.append(key.mean(1))
-        return video + self.instance * instance + self.order * order
+        return self.video * video + self.instance * instance + self.order * order
 
     @torch.no_grad()
     def after_step(self, gather: Callable[[Tensor], Tensor] = lambda x: x) -> None:

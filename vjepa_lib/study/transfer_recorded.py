@@ -2,6 +2,7 @@
 
 `data_manifests/recorded/transfer_<profile>_readings.parquet` has a row per run and reading in the
 columns of `evaluation.transfer.read_transfer`, `right` as text (`transfer_runs.unpack`);
+`transfer_<profile>_curves.parquet` a row per run and logged step (losses, RankMe, sources);
 `transfer_<profile>_runs.csv` a row per run, as `recorded` keeps them.
 
 `python -m vjepa_lib.study.transfer_recorded --profile small` adds the finished runs of the store.
@@ -20,18 +21,19 @@ from vjepa_lib.folders import runs_root
 from vjepa_lib.study.recorded import FOLDER, facts_of
 from vjepa_lib.study.store import RunStore
 
-NAMES = ("variant", "form", "regime", "seed", "kind", "pretrained_on")
+NAMES = ("variant", "form", "regime", "seed", "kind", "pretrained_on", "changed")
 
 
-def _files(profile: str, folder: Path) -> tuple[Path, Path]:
-    start = folder / f"transfer_{profile}"
-    return Path(f"{start}_readings.parquet"), Path(f"{start}_runs.csv")
+def _file(profile: str, folder: Path, what: str) -> Path:
+    return folder / f"transfer_{profile}_{what}"
 
 
 def runs(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
     """Provenance of every recorded transfer run; empty without records."""
-    path = _files(profile, folder)[1]
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["run", *NAMES])
+    path = _file(profile, folder, "runs.csv")
+    if not path.exists():
+        return pd.DataFrame(columns=["run", *NAMES])
+    return pd.read_csv(path, dtype={"changed": str}).fillna({"changed": ""})
 
 
 def load(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
@@ -41,14 +43,28 @@ def load(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
     ------
     DataError : readings of a run that the table of runs does not list.
     """
-    path, _ = _files(profile, folder)
+    return _named(_file(profile, folder, "readings.parquet"), profile, folder)
+
+
+def curves(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
+    """Recorded curves of training with the names of their runs; empty without records.
+
+    Returns
+    -------
+    Columns of `training.pretrain`'s curves, among them `step`, `total`, `rank_me`,
+    `source_<task>`.
+    """
+    return _named(_file(profile, folder, "curves.parquet"), profile, folder)
+
+
+def _named(path: Path, profile: str, folder: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=["run", *NAMES])
     read, table = pd.read_parquet(path), runs(profile, folder)
     unknown = sorted(set(read.run) - set(table.run))
     if unknown:
         raise DataError(
-            f"{path} has readings of runs that its table of runs does not list "
+            f"{path} has rows of runs that its table of runs does not list "
             f"({', '.join(unknown[:3])}): export both anew."
         )
     return read.merge(table[["run", *NAMES, "commit"]], on="run")
@@ -71,18 +87,27 @@ def export(profile: str = "small", folder: Path = FOLDER, store: RunStore | None
             f"No transfer run of profile {profile} is finished in {store.root}: train one first "
             f"(docs/analysis_plan.md)."
         )
-    readings, table = _files(profile, folder)
     new = {run.hash for run in own}
     rows = [facts_of(run, NAMES) for run in own]
-    read = [run.metrics.assign(run=run.hash) for run in own]
+    parts = {
+        "readings.parquet": [run.metrics.assign(run=run.hash) for run in own],
+        "curves.parquet": [c.assign(run=r.hash) for r in own if len(c := r.curves)],
+    }
+    table = _file(profile, folder, "runs.csv")
     if table.exists():
-        old, old_read = pd.read_csv(table), pd.read_parquet(readings)
+        old = runs(profile, folder)
         rows = [*old[~old.run.isin(new)].to_dict("records"), *rows]
-        read = [old_read[~old_read.run.isin(new)], *read]
     folder.mkdir(parents=True, exist_ok=True)
-    everything = pd.concat(read, ignore_index=True)
-    everything["right"] = everything["right"].fillna("")
-    everything.to_parquet(readings, index=False, compression="zstd")
+    for name, read in parts.items():
+        path = _file(profile, folder, name)
+        if path.exists():
+            before = pd.read_parquet(path)
+            read = [before[~before.run.isin(new)], *read]
+        if read:
+            everything = pd.concat(read, ignore_index=True)
+            if "right" in everything:
+                everything["right"] = everything["right"].fillna("")
+            everything.to_parquet(path, index=False, compression="zstd")
     pd.DataFrame(rows).to_csv(table, index=False, float_format="%.6g")
     return len(rows)
 

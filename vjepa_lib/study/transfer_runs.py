@@ -25,7 +25,13 @@ from vjepa_lib.datasets.worlds import WorldSpec
 from vjepa_lib.errors import ConfigError, unknown
 from vjepa_lib.evaluation.evaluate import supervised_model
 from vjepa_lib.evaluation.probes import ProbeConfig
-from vjepa_lib.evaluation.transfer import SOURCE, Task, TransferConfig, read_transfer
+from vjepa_lib.evaluation.transfer import (
+    SOURCE,
+    Task,
+    TransferConfig,
+    read_transfer,
+    source_accuracy,
+)
 from vjepa_lib.model.vit import Encoder
 from vjepa_lib.study import configs
 from vjepa_lib.study.fingerprint import embedded_code, training_code
@@ -34,6 +40,8 @@ from vjepa_lib.training.pretrain import ClipMixture, Trainer, TrainSetup, pretra
 from vjepa_lib.video.clips import ClipSet, load_clips
 
 PRETRAINED_ON = ("rendered", "digits")
+VCLR_PARTS = ("video", "instance", "order")
+LOOKS = 4  # at the sources while an encoder trains
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,7 @@ class TransferRun:
     worlds, heldout, readings : where and how the encoder is read.
     pretrained_on : 'rendered', or 'digits' for the other direction.
     kind : 'pretrain', 'random_init', 'supervised' or 'single_frame'.
+    changed : what differs from the study's own run of these names, in words; empty for nothing.
     """
 
     variant: str
@@ -97,6 +106,7 @@ class TransferRun:
     readings: TransferConfig
     pretrained_on: str = "rendered"
     kind: str = "pretrain"
+    changed: str = ""
 
     def code(self) -> dict[str, list]:
         """Functions and classes its results depend on, by part (`fingerprint.code_of`)."""
@@ -119,6 +129,9 @@ def transfer_run(
     profile: str = "small",
     seed: int = 0,
     pretrained_on: str = "rendered",
+    width: int | None = None,
+    scaled: Mapping[str, float] | None = None,
+    without: tuple[str, ...] = (),
     **schedule: object,
 ) -> TransferRun:
     """The transfer run of a variant.
@@ -127,6 +140,9 @@ def transfer_run(
     ----------
     variant, form, profile, seed : as in `study.resolve`; forms that train the same share a run.
     pretrained_on : one of `PRETRAINED_ON`.
+    width : of encoder and predictor, in channels; None for the profile's. Heads keep theirs.
+    scaled : factors on the weights of terms, by name: `{"vclr": 0.1}`.
+    without : options of the VCLR term that are switched off (`VideoContrast`).
     schedule : changes of the schedule, for instance `steps=2400`.
 
     Raises
@@ -141,13 +157,14 @@ def transfer_run(
         )
     run = configs.canonical(configs.resolve(variant, form, profile, seed))
     sizes = SIZES[profile]
-    train = run.train
+    train, changed = run.train, []
     if run.kind == "pretrain":
         # The rate falls to nothing and the target comes to rest, so that the last encoder is read
         # where it has settled, not wherever a constant rate had just thrown it.
         settled = {"lr_end": train.schedule.lr / 200, "momentum_end": 1.0}
         steps = {} if sizes.steps is None else {"steps": sizes.steps}
-        train = replace(train, schedule=replace(train.schedule, **settled | steps | schedule))
+        train = replace(train, schedule=replace(train.schedule, **settled | steps))
+        train, changed = _changed(train, width, scaled or {}, without, schedule)
     return TransferRun(
         run.variant,
         run.form,
@@ -161,7 +178,51 @@ def transfer_run(
         sizes.readings,
         pretrained_on,
         run.kind,
+        ", ".join(changed),
     )
+
+
+def _changed(
+    train: TrainSetup,
+    width: int | None,
+    scaled: Mapping[str, float],
+    without: tuple[str, ...],
+    schedule: Mapping[str, object],
+) -> tuple[TrainSetup, list[str]]:
+    """A training with some of its settings changed, and what was changed, in words."""
+    words = []
+    for name, value in schedule.items():
+        if getattr(train.schedule, name, None) != value:
+            words.append(f"{name} {value:g}" if isinstance(value, float | int) else name)
+    train = replace(train, schedule=replace(train.schedule, **schedule))
+    if "lr" in schedule and "lr_end" not in schedule:
+        train = replace(train, schedule=replace(train.schedule, lr_end=train.schedule.lr / 200))
+    if width is not None and width != train.encoder.width:
+        words.append(f"width {width}")
+        train = replace(
+            train,
+            encoder=replace(train.encoder, width=width),
+            predictor=replace(train.predictor, width=width),
+        )
+    for name in {*scaled, *(("vclr",) if without else ())} - {t.name for t in train.terms}:
+        raise ConfigError(f"No term {name!r} to change: have {', '.join(_names(train))}.")
+    terms = []
+    for term in train.terms:
+        if (factor := scaled.get(term.name, 1.0)) != 1.0:
+            words.append(f"{term.name} x{factor:g}")
+            term = replace(term, weight=term.weight * factor)
+        if without and term.name == "vclr":
+            if bad := set(without) - set(VCLR_PARTS):
+                raise unknown("part of VCLR", bad.pop(), VCLR_PARTS)
+            words += [f"without {part}" for part in without]
+            off = tuple((part, 0.0) for part in without)
+            term = replace(term, options=(*term.options, *off))
+        terms.append(term)
+    return replace(train, terms=tuple(terms)), words
+
+
+def _names(train: TrainSetup) -> list[str]:
+    return [t.name for t in train.terms]
 
 
 # --- clips --------------------------------------------------------------------------------------
@@ -212,7 +273,7 @@ def train_transfer(
     Returns
     -------
     readings : columns of `read_transfer`; `right` is text (`pack`), empty where there is none.
-    curves : of `pretrain`.
+    curves : of `pretrain`, with `source_<task>` (see `source_accuracy`) at every quarter.
     """
     tasks = transfer_tasks(run.worlds, run.heldout, 1, False)
     if run.kind in ("supervised", "single_frame"):
@@ -221,13 +282,26 @@ def train_transfer(
         encoder, curves = Trainer(run.train, device).evaluated, pd.DataFrame({"step": []})
     else:
         checkpoint = partial / "checkpoint.pt" if partial else None
-        done = pretrain(run.train, _mixture(run), device, checkpoint, progress=progress)
+        done = pretrain(
+            run.train,
+            _mixture(run),
+            device,
+            checkpoint,
+            progress=progress,
+            watch=lambda encoder: _sources(encoder, tasks),
+            watch_every=max(run.train.schedule.steps // LOOKS, 1),
+        )
         encoder, curves = done.encoder, done.curves
     read = [read_transfer(encoder, task, run.readings, run.seed) for task in tasks.values()]
     if partial:
         partial.mkdir(parents=True, exist_ok=True)
         save_file(encoder.state_dict(), partial / ENCODER_FILE)
     return packed(pd.concat(read, ignore_index=True)), curves
+
+
+def _sources(encoder: Encoder, tasks: Mapping[str, Task]) -> dict[str, float]:
+    """How well the sources that have targets are read, as columns `source_<task>`."""
+    return {f"source_{t.name}": source_accuracy(encoder, t) for t in tasks.values() if t.targets}
 
 
 def _supervised(run: TransferRun, tasks: Mapping[str, Task], device: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,6 +93,8 @@ def pretrain(
     checkpoint: Path | None = None,
     checkpoint_every: int = 500,
     progress: bool = True,
+    watch: Callable[[Encoder], dict[str, float]] | None = None,
+    watch_every: int = 100,
 ) -> Pretrained:
     """Train a run from its start, or from its checkpoint if there is one.
 
@@ -105,6 +108,9 @@ def pretrain(
     checkpoint : file to resume from and to write to; None keeps nothing.
     checkpoint_every : steps between checkpoints.
     progress : show a progress bar.
+    watch : what else is to be measured on the evaluated encoder while it trains, as columns of the
+        curves; it must not draw from the global generator.
+    watch_every : steps between looks; the row of the last step of each has them.
 
     Returns
     -------
@@ -156,7 +162,8 @@ def pretrain(
                 log = trainer.train_step(clips)
                 bar.update()
                 last = step + 1 == s.steps
-                if trainer.logs(step):
+                look = watch is not None and (step + 1) % watch_every == 0 and world.rank == 0
+                if trainer.logs(step) or look:
                     row = {"step": step, "lr": s.learning_rate(step)}
                     row["momentum"] = s.ema_momentum(step) if setup.ema else float("nan")
                     row |= {name: float(value) for name, value in log.items()}
@@ -167,6 +174,8 @@ def pretrain(
                         )
                     if world.rank == 0 and (step % s.probe_every == 0 or last):
                         row |= trainer.collapse(watched)
+                    if look:
+                        row |= watch(trainer.evaluated)
                     rows.append(row)
                 if number := world.largest(interrupted()):
                     raise stop_by(number)
