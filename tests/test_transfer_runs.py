@@ -76,8 +76,8 @@ def test_settings_of_a_run_can_be_changed_one_at_a_time():
     assert now == weights | {"vclr": pytest.approx(weights["vclr"] / 10)}
     wider = transfer_run("ld", profile="small", width=128)
     assert wider.changed == "width 128" and wider.train.predictor.width == 128
-    faster = transfer_run("ld", profile="small", lr=4e-3)
-    assert faster.changed == "lr 0.004" and faster.train.schedule.lr_end == 4e-3 / 200
+    faster = transfer_run("ld", profile="small", lr=8e-3)
+    assert faster.changed == "lr 0.008" and faster.train.schedule.lr_end == 8e-3 / 200
     apart = transfer_run("ld+vclr", profile="small", without=("video",))
     term = next(t for t in apart.train.terms if t.name == "vclr")
     assert apart.changed == "without video" and ("video", 0.0) in term.options

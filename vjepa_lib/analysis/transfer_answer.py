@@ -1,0 +1,377 @@
+"""The answer to the research question, from zero-shot transfer: sentences made from recorded runs.
+
+As in `answer`, a sentence is a predicate with its numbers, or nothing. The primary contrasts, their
+seeds, tests and words ('helps', 'harms', 'no difference') are those of docs/analysis_plan.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from vjepa_lib import study
+from vjepa_lib.analysis import statistics, transfer_score
+from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, MARGIN, PRIMARY
+
+# Names as they stand in sentences.
+TITLES = {
+    "baseline": "the baseline",
+    "ld": "LD",
+    "vclr": "VCLR",
+    "ld+vclr": "LD with VCLR",
+    "fwm_hw_ld": "FWM-HW-LD",
+    "fwm_hw_ld+vclr": "FWM-HW-LD with VCLR",
+    "random_init": "the untrained encoder",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What sentences may ask; each part is computed once.
+
+    Attributes
+    ----------
+    readings : of `transfer_recorded.load`.
+    margin : points of the score within which a difference is called none.
+    """
+
+    readings: pd.DataFrame
+    margin: float = MARGIN
+    _cache: dict = field(default_factory=dict, repr=False, compare=False)
+
+    def own(self, changed: str = "", on: str = "rendered") -> pd.DataFrame:
+        return transfer_score.own_runs(self.readings, changed, on)
+
+    def shares(self, reading: str = "zero-shot", changed: str = "", on: str = "rendered"):
+        """`transfer_score.shares` of runs with a setting; empty without them."""
+        key = (reading, changed, on)
+        if key not in self._cache:
+            rows = self.own(changed, on)
+            reference = self.readings[self.readings.kind == "supervised"]
+            rows = pd.concat([rows[rows.kind != "supervised"], reference])
+            self._cache[key] = transfer_score.shares(rows, reading)
+        return self._cache[key]
+
+    def contrasts(
+        self,
+        reading: str = "zero-shot",
+        by: Sequence[str] = (),
+        pairs: Sequence[tuple[str, str]] = PRIMARY,
+        changed: str = "",
+        seeds: Sequence[int] | None = DECISIVE_SEEDS,
+        on: str = "rendered",
+    ) -> pd.DataFrame:
+        """`transfer_score.contrasts` of a reading."""
+        key = ("contrasts", reading, *by, *pairs, changed, str(seeds), on)
+        if key not in self._cache:
+            table = transfer_score.scores(self.shares(reading, changed, on), by)
+            said = ", ".join(["contrasts", reading, *([changed] if changed else [])])
+            family = said if (by or reading != "zero-shot" or changed) else "primary contrasts"
+            self._cache[key] = transfer_score.contrasts(
+                table, pairs, seeds, by, family, self.margin
+            )
+        return self._cache[key]
+
+    @property
+    def has_decisive(self) -> bool:
+        return not self.readings.empty and len(self.contrasts()) == len(PRIMARY)
+
+
+def number(row) -> str:
+    """'+1.2 points [+0.3, +2.1]' of a row with `effect`, `low`, `high`."""
+    return f"{row.effect:+.1f} points [{row.low:+.1f}, {row.high:+.1f}]"
+
+
+def side(row, corrected: bool = True) -> str:
+    """'above', 'below', 'same' (shown to be within the margin), 'open', or 'two kinds'."""
+    if row.outcomes:
+        return "two kinds"
+    if row.clear if corrected else (row.p < statistics.ALPHA):
+        return "above" if row.effect > 0 else "below"
+    return "same" if row.equivalent else "open"
+
+
+def verdict(first, second) -> str:
+    """What the plan says of a combination from its contrasts with VCLR and with the other part.
+
+    'helps' above both, 'harms' below either, 'makes no difference' within the margin of both, else
+    'is undecided'.
+    """
+    sides = {side(first), side(second)}
+    if sides == {"above"}:
+        return "helps"
+    if "below" in sides:
+        return "harms"
+    return "makes no difference" if sides == {"same"} else "is undecided"
+
+
+def recorded(e: Evidence) -> str | None:
+    """How much of the plan the sentences stand on."""
+    rows = e.own()
+    rows = rows[rows.variant.isin(DECISIVE) & rows.seed.isin(DECISIVE_SEEDS)]
+    if rows.empty:
+        return None
+    counts = rows.groupby("variant").seed.nunique()
+    have, planned = int(counts.sum()), len(DECISIVE) * len(DECISIVE_SEEDS)
+    seeds = sorted(set.intersection(*(set(r.seed) for _, r in rows.groupby("variant"))))
+    return (
+        f"Of the {planned} decisive runs planned {have} are recorded; {len(seeds)} seeds have all "
+        f"of the {len(counts)} variants recorded so far."
+    )
+
+
+def levels(e: Evidence) -> str | None:
+    """Transfer scores of the decisive variants and of the untrained encoder."""
+    table = transfer_score.scores(e.shares())
+    said = []
+    for variant in ("random_init", *DECISIVE):
+        rows = table[table.variant == variant]
+        if variant in DECISIVE:
+            rows = rows[rows.seed.isin(DECISIVE_SEEDS)]
+        if rows.empty:
+            continue
+        kinds = statistics.outcomes(rows.score).text()
+        said.append(f"{TITLES[variant]} {kinds or f'{rows.score.mean():.1f}'}")
+    if len(said) < 2:
+        return None
+    return (
+        "Zero-shot transfer score (0 is chance, 100 a supervised network on its own source; mean "
+        f"over seeds): {', '.join(said)}."
+    )
+
+
+def combination(e: Evidence) -> str | None:
+    """Whether a combination beats both of its parts, in the words of the plan."""
+    found = e.contrasts()
+    if len(found) < len(PRIMARY):
+        return None
+    said = []
+    for whole in dict.fromkeys(w for w, _ in PRIMARY):
+        rows = list(found[found.whole == whole].itertuples())
+        parts = " and ".join(
+            f"{r.outcomes or number(r)} against {TITLES[r.part]} (Holm p {r.p_adjusted:.2g})"
+            for r in rows
+        )
+        said.append(f"{TITLES[whole]} {verdict(*rows)}: {parts}")
+    return f"Zero-shot transfer to shifted worlds: {'; '.join(said)}."
+
+
+def new_clips(e: Evidence) -> str | None:
+    """Whether the primary contrasts answer for new test clips as well."""
+    if not e.has_decisive:
+        return None
+    key = "crossed"
+    if key not in e._cache:
+        rows = pd.concat([e.own(), e.readings[e.readings.kind == "supervised"]])
+        e._cache[key] = transfer_score.crossed(rows.drop_duplicates())
+    wide, found = e._cache[key], e.contrasts()
+    other = [
+        f"{TITLES[a.whole]} against {TITLES[a.part]} {number(b)}"
+        for a, b in zip(found.itertuples(), wide.itertuples(), strict=True)
+        if not a.outcomes and (a.low > 0 or a.high < 0) != (b.low > 0 or b.high < 0)
+    ]
+    if not other:
+        return (
+            "Counting new test clips as well as new seeds (a crossed bootstrap) leaves out zero "
+            "in the same contrasts."
+        )
+    return (
+        "Counting new test clips as well as new seeds (a crossed bootstrap) decides differently "
+        f"for {'; '.join(other)}."
+    )
+
+
+def parts(e: Evidence) -> str | None:
+    """What each part brings alone over the baseline."""
+    pairs = [(v, "baseline") for v in ("ld", "vclr", "fwm_hw_ld")]
+    found = e.contrasts(pairs=pairs)
+    if len(found) < len(pairs):
+        return None
+    said = ", ".join(f"{TITLES[r.whole]} {r.outcomes or number(r)}" for r in found.itertuples())
+    return f"Over the baseline, alone: {said}."
+
+
+def by_shift(e: Evidence) -> str | None:
+    """Where the combination of the paper's row with VCLR differs from VCLR, shift by shift."""
+    return _apart(e, "shift", {})
+
+
+def by_task(e: Evidence) -> str | None:
+    """The same, task by task."""
+    return _apart(e, "task", {})
+
+
+def _apart(e: Evidence, by: str, titles: dict) -> str | None:
+    if not e.has_decisive:
+        return None
+    found = e.contrasts(by=[by])
+    said = []
+    for whole, part in PRIMARY:
+        rows = found[(found.whole == whole) & (found.part == part)]
+        up = [getattr(r, by) for r in rows.itertuples() if side(r) == "above"]
+        down = [getattr(r, by) for r in rows.itertuples() if side(r) == "below"]
+        words = [f"{way} on {', '.join(names)}" for way, names in (("above", up), ("below", down))]
+        words = [w for w, names in zip(words, (up, down), strict=True) if names]
+        said.append(f"{TITLES[whole]} against {TITLES[part]} {' and '.join(words) or 'nowhere'}")
+    return f"Clear after Holm over all {len(found)} contrasts by {by}: {'; '.join(said)}."
+
+
+def other_readings(e: Evidence) -> str | None:
+    """What other readings say of the primary contrasts: the same side, none, or the other."""
+    if not e.has_decisive:
+        return None
+    first = e.contrasts()
+    said = []
+    for row in first.itertuples():
+        agree: dict[str, list[str]] = {"above": [], "below": [], "open": []}
+        for reading in transfer_score.READINGS:
+            if reading == "zero-shot":
+                continue
+            found = e.contrasts(reading)
+            own = found[(found.whole == row.whole) & (found.part == row.part)]
+            for r in own.itertuples():
+                way = side(r)
+                agree[way if way in agree else "open"].append(reading)
+        words = [
+            f"{way} under {', '.join(names)}"
+            for way, names in zip(("above", "below"), (agree["above"], agree["below"]), strict=True)
+            if names
+        ]
+        pair = f"{TITLES[row.whole]} against {TITLES[row.part]}"
+        said.append(f"{pair} {'; '.join(words) or 'clear under none'}")
+    return f"Under the other readings (each corrected by Holm): {'. '.join(said)}."
+
+
+def in_held_out(e: Evidence) -> str | None:
+    """The primary contrasts in the world of digits that nobody shaped."""
+    if not e.has_decisive:
+        return None
+    table = transfer_score.held_out(e.own())
+    found = transfer_score.contrasts(table, family="contrasts, held-out", margin=e.margin)
+    if len(found) < len(PRIMARY):
+        return None
+    said = ", ".join(
+        f"{TITLES[r.whole]} against {TITLES[r.part]} {r.outcomes or number(r)}"
+        + ("" if r.outcomes or not r.clear else ", clear")
+        for r in found.itertuples()
+    )
+    return f"In the held-out world (accuracy, mean of three tasks): {said}."
+
+
+def settings_that_turn(e: Evidence) -> str | None:
+    """Settings (length, width, weights, parts) under which a primary contrast changes its side."""
+    if not e.has_decisive:
+        return None
+    first = {(r.whole, r.part): r for r in e.contrasts().itertuples()}
+    tried, turned = [], []
+    for changed in sorted(set(e.readings.changed) - {""}):
+        found = e.contrasts(changed=changed, seeds=None)
+        if found.empty:
+            continue
+        tried.append(changed)
+        for row in found.itertuples():
+            now, then = side(row, corrected=False), side(first[row.whole, row.part])
+            if {now, then} == {"above", "below"}:
+                pair = f"{TITLES[row.whole]} against {TITLES[row.part]}"
+                turned.append(f"{pair} at {changed} ({number(row)})")
+    if not tried:
+        return None
+    said = f"turn round: {'; '.join(turned)}" if turned else "turn round under none of them"
+    return f"With other settings ({', '.join(tried)}), primary contrasts {said}."
+
+
+def factorial(e: Evidence) -> str | None:
+    """The clear effects of the 2^4 on the score."""
+    found = factorial_table(e)
+    if found is None:
+        return None
+    clear = found[found.clear]
+    said = ", ".join(
+        f"{r.effect.upper().replace(':', ' x ')} {r.estimate:+.1f} [{r.low:+.1f}, {r.high:+.1f}]"
+        for r in clear.itertuples()
+    )
+    seeds = int(found.n_seeds.iloc[0])
+    return (
+        f"In the factorial of {len(study.FACTORS4)} factors ({seeds} seeds) "
+        f"{len(clear)} of {len(found)} effects on the score are clear (Holm)"
+        + (f": {said}." if said else ".")
+    )
+
+
+def factorial_table(e: Evidence) -> pd.DataFrame | None:
+    """Fifteen effects of FWM, HW, LD, VCLR on the score, over the seeds that have all cells.
+
+    Returns
+    -------
+    `statistics.factorial_effects`, or None before two seeds have all sixteen cells.
+    """
+    table = transfer_score.scores(e.shares())
+    cells = pd.DataFrame(
+        [(v, *key) for key, v in study.FACTORIAL4.items()], columns=["variant", *study.FACTORS4]
+    )
+    own = table.merge(cells, on="variant")
+    whole = own.groupby("seed").variant.nunique()
+    seeds = whole[whole == len(cells)].index
+    if len(seeds) < 2:
+        return None
+    own = own[own.seed.isin(seeds)]
+    return statistics.factorial_effects(own, study.FACTORS4, "score")
+
+
+def keeps(e: Evidence) -> str | None:
+    """What the decisive variants keep of the source's score zero-shot, and re-trained."""
+    if not e.has_decisive:
+        return None
+    found = {r: transfer_score.scores(e.shares(r)) for r in ("source", "zero-shot", "re-trained")}
+    said = []
+    for variant in DECISIVE:
+        means = [
+            t[(t.variant == variant) & t.seed.isin(DECISIVE_SEEDS)].score.mean()
+            for t in found.values()
+        ]
+        kept = statistics.kept_share(means[0], means[1])
+        share = "" if pd.isna(kept) else f", {kept:.0f} % kept"
+        levels = (
+            f"{means[0]:.0f} on the source, {means[1]:.0f} zero-shot, {means[2]:.0f} re-trained"
+        )
+        said.append(f"{TITLES[variant]} {levels}{share}")
+    return f"Scores: {'; '.join(said)}."
+
+
+SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
+    combination,
+    levels,
+    parts,
+    recorded,
+    new_clips,
+    by_shift,
+    by_task,
+    keeps,
+    other_readings,
+    in_held_out,
+    settings_that_turn,
+    factorial,
+)
+# The answer in three sentences, for a first screen.
+SHORT = SENTENCES[:3]
+
+
+def sentences(
+    readings: pd.DataFrame,
+    asked: Sequence[Callable[[Evidence], str | None]] = SENTENCES,
+    margin: float = MARGIN,
+) -> list[str]:
+    """Every sentence that the recorded readings carry.
+
+    Parameters
+    ----------
+    readings : of `transfer_recorded.load`.
+    asked : the sentences; `SHORT` for the answer in three.
+    margin : points of the score within which a difference is called none.
+    """
+    if readings.empty or not (readings.kind == "supervised").any():
+        return []
+    evidence = Evidence(readings, margin)
+    return [said for ask in asked if (said := ask(evidence)) is not None]
