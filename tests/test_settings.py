@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import tomllib
 from dataclasses import fields, replace
 from typing import Annotated, get_args, get_origin
@@ -261,6 +263,18 @@ def test_a_wrong_number_on_a_command_line_is_one_sentence(
     assert main(arguments) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"error: {says}") and told.count("\n") == 1 and len(told) < 300
+
+
+@pytest.mark.parametrize("wrong", [["--seed", "-1"], ["--sed", "1"]])
+def test_a_wrong_argument_of_paper_is_told_before_torch_is_there(wrong):
+    arguments = ["train", "--variant", "fwm", *wrong]
+    code = (
+        "import sys\nfrom vjepa_lib.paper.__main__ import main\n"
+        f"try:\n    status = main({arguments!r})\nexcept SystemExit as stop:\n"
+        "    status = stop.code\nassert 'torch' not in sys.modules\nsys.exit(status)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "error: " in done.stderr and "Trace" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["train", "probe", "status", "table"])

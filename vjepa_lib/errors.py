@@ -50,6 +50,10 @@ class RunStoreError(CompanionError):
     """A results folder or a stored run that cannot be read, written or locked."""
 
 
+class ElsewhereError(CompanionError):
+    """The first of several processes failed; it tells why, the others only stop."""
+
+
 class OutOfMemory(CompanionError):
     """A GPU has too little memory for what was asked of it."""
 

@@ -5,23 +5,16 @@ of an encoder are runs of their own in one store, so each is done once, survives
 done on another machine. docs/paper_protocol.md has the commands.
 """
 
-from vjepa_lib.paper.config import PROTOCOLS, Settings, load_settings
-from vjepa_lib.paper.probing import evaluate_official, probe
-from vjepa_lib.paper.tables import plan, status, table, write_table
-from vjepa_lib.paper.training import TrainingRun, load_encoder, train, training_run
+import lazy_loader
 
-__all__ = [
-    "PROTOCOLS",
-    "Settings",
-    "TrainingRun",
-    "evaluate_official",
-    "load_encoder",
-    "load_settings",
-    "plan",
-    "probe",
-    "status",
-    "table",
-    "train",
-    "training_run",
-    "write_table",
-]
+# Loaded on first use: a wrong argument must be told before torch is there, and training needs none
+# of what tables need.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "config": ["PROTOCOLS", "Settings", "load_settings"],
+        "probing": ["evaluate_official", "probe"],
+        "tables": ["plan", "status", "table", "write_table"],
+        "training": ["TrainingRun", "load_encoder", "train", "training_run"],
+    },
+)

@@ -8,18 +8,18 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vjepa_lib import own_files, study
-from vjepa_lib.errors import CompanionError, ConfigError, RunStoreError
-from vjepa_lib.paper.config import Settings, load_settings
-from vjepa_lib.paper.probing import evaluate_official, probe
-from vjepa_lib.paper.tables import planned_runs, status, write_table
-from vjepa_lib.paper.training import TrainingRun, train, train_one, training_run
+from vjepa_lib import own_files
+from vjepa_lib.errors import CompanionError, ConfigError, ElsewhereError, RunStoreError
+from vjepa_lib.paper.restarts import end_restarts
 from vjepa_lib.settings import MOST_JOBS, parse_seeds
-from vjepa_lib.study.carried import Carried
-from vjepa_lib.study.ensure import ensure
-from vjepa_lib.training.distributed import ElsewhereError, end_restarts, start
-from vjepa_lib.training.resume import status_of, termination_raises
+
+if TYPE_CHECKING:
+    from vjepa_lib.paper.config import Settings
+    from vjepa_lib.paper.training import TrainingRun
+
+# What needs torch is imported where it is used: a wrong argument is told at once.
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,15 +66,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Fail on numbers that no settings could make right."""
+    if getattr(args, "variant", None):
+        parse_seeds([args.seed], "--seed")
+    if not 0 <= getattr(args, "gpus", 0) <= MOST_JOBS:
+        raise ConfigError(f"--gpus is {args.gpus:g}: give a number from 0 to {MOST_JOBS}.")
+
+
 def _wanted(settings: Settings, args: argparse.Namespace) -> list[TrainingRun]:
     if args.variant:
-        parse_seeds([args.seed], "--seed")
+        from vjepa_lib.paper.training import training_run
+
         return [training_run(settings, args.variant, args.form, args.seed, args.regime)]
+    from vjepa_lib.paper.tables import planned_runs
+
     return planned_runs(settings)
 
 
 def _other_name(variant: str, form: str, run: TrainingRun) -> list[str]:
     """A line that says why a run has another name than the one asked for; none if it has not."""
+    from vjepa_lib import study
+
     asked = study.recipe(variant, form, run.regime)
     if (asked.variant, asked.form) == (run.variant, run.form):
         return []
@@ -86,9 +99,12 @@ def _other_name(variant: str, form: str, run: TrainingRun) -> list[str]:
 
 
 def _train_command(settings: Settings, args: argparse.Namespace) -> None:
+    from vjepa_lib.paper.training import train, train_one
+    from vjepa_lib.study.carried import Carried
+    from vjepa_lib.study.ensure import ensure
+    from vjepa_lib.training.distributed import start
+
     wanted = _wanted(settings, args)
-    if not 0 <= args.gpus <= MOST_JOBS:
-        raise ConfigError(f"--gpus is {args.gpus:g}: give a number from 0 to {MOST_JOBS}.")
     if args.variant and int(os.environ.get("RANK", 0)) == 0:
         print(*_other_name(args.variant, args.form, wanted[0]), sep="\n", end="", flush=True)
     if args.cluster:
@@ -102,6 +118,8 @@ def _train_command(settings: Settings, args: argparse.Namespace) -> None:
 
 
 def _probe_command(settings: Settings, args: argparse.Namespace) -> None:
+    from vjepa_lib.paper.probing import evaluate_official, probe
+
     chosen = args.benchmarks.split(",") if args.benchmarks else None
     if args.encoder:
         print(evaluate_official(args.encoder, chosen, settings).to_string(index=False))
@@ -115,6 +133,26 @@ def _probe_command(settings: Settings, args: argparse.Namespace) -> None:
         print(probe(settings, run, chosen).to_string(index=False), flush=True)
 
 
+def _act(args: argparse.Namespace) -> None:
+    from vjepa_lib.paper.config import load_settings
+    from vjepa_lib.training.resume import termination_raises
+
+    with termination_raises():
+        own_files.use(args.files)
+        settings = load_settings(args.config)
+        if args.command == "train":
+            _train_command(settings, args)
+        elif args.command == "probe":
+            _probe_command(settings, args)
+        else:
+            from vjepa_lib.paper.tables import status, write_table
+
+            if args.command == "status":
+                print(status(settings).to_string(index=False))
+            else:
+                print(*write_table(settings, args.out), sep="\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     try:
@@ -124,17 +162,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             end_restarts()
         raise
     try:
-        with termination_raises():
-            own_files.use(args.files)
-            settings = load_settings(args.config)
-            if args.command == "train":
-                _train_command(settings, args)
-            elif args.command == "probe":
-                _probe_command(settings, args)
-            elif args.command == "status":
-                print(status(settings).to_string(index=False))
-            else:
-                print(*write_table(settings, args.out), sep="\n")
+        _check(args)
+        _act(args)
     except ElsewhereError:
         return 2
     except CompanionError as error:
@@ -145,6 +174,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         if int(os.environ.get("RANK", 0)) == 0:
             print("\nstopped: the same command goes on from the last checkpoint.", file=sys.stderr)
+        from vjepa_lib.training.resume import status_of
+
         return status_of(stop)
     return 0
 

@@ -8,8 +8,6 @@ gathered, with their gradient, so that a term sees exactly what it sees with one
 from __future__ import annotations
 
 import os
-import signal
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,13 +16,9 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from vjepa_lib.errors import CompanionError, ConfigError
+from vjepa_lib.errors import CompanionError, ConfigError, ElsewhereError
 
 T = TypeVar("T")
-
-
-class ElsewhereError(CompanionError):
-    """The first process failed; it tells why, the others only stop."""
 
 
 class _Gather(torch.autograd.Function):
@@ -204,21 +198,6 @@ def check_device(device: str | torch.device, reading: bool = False) -> None:
             f"The device is {kind!r} and PyTorch sees no GPU on this machine: choose 'cpu', or "
             "install a PyTorch for its GPU."
         )
-
-
-def end_restarts(patience: float = 10.0) -> None:
-    """Let `torchrun` end at once where it would restart: a wrong argument stays wrong.
-
-    No exit status tells it so; it is asked to stop as a cluster asks. Its other processes wait for
-    that, since one that ended first would begin a restart.
-    """
-    get = os.environ.get
-    if int(get("TORCHELASTIC_RESTART_COUNT", 0)) >= int(get("TORCHELASTIC_MAX_RESTARTS", 0)):
-        return
-    if int(get("LOCAL_RANK", 0)) > 0:
-        time.sleep(patience)
-    os.kill(os.getppid(), signal.SIGTERM)
-    time.sleep(patience)  # it ends its processes
 
 
 def _meeting_point() -> dict:
