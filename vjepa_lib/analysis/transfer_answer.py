@@ -66,13 +66,29 @@ class Evidence:
         """`transfer_score.contrasts` of a reading."""
         key = ("contrasts", reading, *by, *pairs, changed, str(seeds), on)
         if key not in self._cache:
-            table = transfer_score.scores(self.shares(reading, changed, on), by)
+            table = transfer_score.scores(self._with_partners(reading, changed, on), by)
             said = ", ".join(["contrasts", reading, *([changed] if changed else [])])
             family = said if (by or reading != "zero-shot" or changed) else "primary contrasts"
             self._cache[key] = transfer_score.contrasts(
                 table, pairs, seeds, by, family, self.margin
             )
         return self._cache[key]
+
+    def _with_partners(self, reading: str, changed: str, on: str) -> pd.DataFrame:
+        """Shares of runs with a setting; what it does not concern stands as it is.
+
+        VCLR alone has no weight of LD to change, so LD + VCLR with another weight of LD is
+        compared with VCLR as it is.
+        """
+        found = self.shares(reading, changed, on)
+        term = "vclr" if changed.startswith("without ") else changed.rpartition(" x")[0]
+        if not term or found.empty:
+            return found
+        asked = {v for pair in PRIMARY for v in pair}
+        spared = {v for v in asked if term not in {t[0] for t in study.VARIANTS[v].terms}}
+        plain = self.shares(reading, "", on)
+        plain = plain[plain.variant.isin(spared) & plain.seed.isin(found.seed)]
+        return pd.concat([found, plain.assign(changed=changed)], ignore_index=True)
 
     @property
     def has_decisive(self) -> bool:
@@ -338,6 +354,32 @@ def keeps(e: Evidence) -> str | None:
         )
         said.append(f"{TITLES[variant]} {levels}{share}")
     return f"Scores: {'; '.join(said)}."
+
+
+def fallen(table: pd.DataFrame) -> str | None:
+    """Which sources are read worse at the end of the training than after a quarter of it.
+
+    Parameters
+    ----------
+    table : of `transfer_views.over_training`.
+    """
+    if table.empty or not table.clear.any():
+        return None
+    ranks = table[table.what == "rank_me"].set_index("variant")
+    said = []
+    for variant, rows in table[table.what != "rank_me"].groupby("variant", sort=False):
+        down = rows[rows.clear & (rows.effect < 0)]
+        if down.empty:
+            continue
+        falls = ", ".join(
+            f"{r.what.removeprefix('source_')} from {r.early:.0f} to {r.late:.0f} %"
+            for r in down.itertuples()
+        )
+        rank = ranks.loc[variant]
+        said.append(f"{TITLES[variant]} ({falls}; RankMe from {rank.early:.1f} to {rank.late:.1f})")
+    if not said:
+        return "No decisive variant reads a source worse at the end than after a quarter of it."
+    return f"Read worse at the end of the training than after a quarter of it: {'; '.join(said)}."
 
 
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vjepa_lib.analysis.at_work import always_context, on_grid, slower_half, target_speed
+from vjepa_lib.datasets import worlds
+from vjepa_lib.datasets.scene import render
 from vjepa_lib.model.grid import Grid
 from vjepa_lib.objectives import LatentBatch
 from vjepa_lib.objectives.hard_region import hard_weights
@@ -26,6 +28,15 @@ Row = tuple[str, np.ndarray, np.ndarray | None]
 def first_clips(sets: Mapping[str, ClipSet], domains: Sequence[str]) -> list[Row]:
     """The first clip of every domain."""
     return [(name, sets[name].frames[0].numpy(), None) for name in domains]
+
+
+def world_clips(task: str, severity: int = 4) -> list[Row]:
+    """The first test clip of a transfer task's source and of every shift at one severity.
+
+    Rendered here, without encoding: what the worlds' video files hold but for compression.
+    """
+    places = [worlds.SOURCE, *((shift, severity) for shift in worlds.SHIFTS)]
+    return [(place[0], render(worlds.scenes(task, place, "test", 1)[0]), None) for place in places]
 
 
 def labelled_first_clips(sets: Mapping[str, ClipSet]) -> list[Row]:

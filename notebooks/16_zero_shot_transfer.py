@@ -1,0 +1,243 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 16 · Zero-shot transfer: the answer
+#
+# **Question.** What does combining factorized latent dynamics with video-level contrast do to
+# cross-domain transfer: reading a world with a probe that was fitted in another?
+#
+# The terms are those of notebooks 05 to 07 and 12: latent dynamics (LD), which predicts the change
+# of the target latent; hard-region weighting (HW); the factorized world model (FWM), which keeps
+# one half of the channels still; and video-level contrast (VCLR). Notebooks 13 and 14 read these
+# latents with probes that are trained anew in every domain. Here the probe stays as it was fitted
+# in the *source*, and only the world changes.
+#
+# Everything below is recorded: the runs, which test clips each of them read right, and how each of
+# them trained. Plan, seeds and tests were written down before the first of these objectives was
+# trained: [analysis plan](../docs/analysis_plan.md), [design log](../docs/design_log.md).
+
+# %% tags=["parameters"]
+PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
+JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
+DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
+
+# %%
+from vjepa_lib.analysis import transfer_answer, transfer_score, transfer_views
+from vjepa_lib.show import notebook, plots, strips
+from vjepa_lib.study import transfer_recorded
+
+nb = notebook.open_notebook("16_zero_shot_transfer", PROFILE, SEEDS, JOBS, DEVICE)
+evidence = transfer_answer.Evidence(transfer_recorded.load())  # profile small, all recorded runs
+runs = sorted(set(evidence.own().run))
+print(transfer_answer.recorded(evidence))
+
+# %% [markdown]
+# ## The score
+#
+# An accuracy $a$ becomes a share of the way from chance $c$ to a ceiling $u$, the accuracy of a
+# supervised network of the same size on the source's own test clips:
+#
+# $$ s = 100\,\frac{a - c}{u - c} $$
+#
+# The transfer score of an encoder is the mean of $s$ over severities 1 to 4, then over the six
+# shifts, then over the four tasks. 0 is chance; 100 would be as good in the shifted worlds as a
+# supervised network is at home.
+
+# %%
+chance, ceiling = transfer_score.chances(), transfer_score.ceilings(evidence.readings)
+nb.out.table(
+    ceiling[chance.index].rename("ceiling").to_frame().assign(chance=chance).reset_index(),
+    "scale",
+    "Ends of the scale by task: chance, and a supervised network on the source's test clips (%)",
+    runs,
+    digits=1,
+)
+
+# %% [markdown]
+# ## The worlds
+#
+# One task, `camera` (how does the view move?), in its source and in each of its shifts at the last
+# severity. Look for what stays the same from row to row: only the motion of the view.
+
+# %%
+nb.out.figure(
+    plots.clips(strips.world_clips("camera"), width=5),
+    "worlds",
+    ceiling.reset_index(),
+    "The first test clip of the task `camera` in its source and, at severity 4, in its six shifts",
+)
+
+# %% [markdown]
+# ## Does the training settle?
+#
+# An answer that moves with the length of the training is no answer. The learning rate falls to
+# nothing and the target encoder comes to rest; rate and momentum were chosen on the baseline
+# alone. Look at whether the curves have become flat in the last quarter.
+
+# %%
+settled = transfer_views.settling(transfer_recorded.curves())
+watched = ["source_camera", "source_appearance", "rank_me"]
+fig = plots.curves(
+    settled,
+    watched,
+    ylabels={
+        "source_camera": "camera, source (%)",
+        "source_appearance": "appearance, source (%)",
+        "rank_me": "RankMe",
+    },
+)
+shown = settled[["variant", "seed", "step", *watched]].dropna(subset=watched, how="all")
+nb.out.figure(
+    fig,
+    "settling",
+    shown,
+    "Accuracy on the source's validation clips and rank of the latent over training; bands: lowest "
+    "to highest seed",
+    runs,
+)
+
+# %% [markdown]
+# ## How well do the encoders transfer?
+#
+# A row is an objective, a dot the mean over seeds with its 95 % interval. Look at how far the
+# combinations lie from the better of their parts.
+
+# %%
+levels = transfer_views.levels(evidence)
+fig = plots.intervals(levels, "score", xlabel="zero-shot transfer score", width=5)
+nb.out.figure(
+    fig,
+    "scores",
+    levels,
+    "Zero-shot transfer score: 0 is chance, 100 a supervised network on its own source; means over "
+    "seeds with t intervals",
+    runs,
+)
+print(transfer_answer.levels(evidence))
+
+# %% [markdown]
+# ## The planned contrasts
+#
+# Each combination against each of its parts, seed by seed: *helps* is said of a combination only if
+# it is above both, *harms* if it is below either.
+
+# %%
+nb.out.table(
+    transfer_views.primary(evidence),
+    "primary",
+    "The four primary contrasts of the transfer score: paired differences over seeds with t "
+    "intervals, p values corrected by Holm",
+    runs,
+    digits={"p": 4, "p_adjusted": 4, "n_seeds": 0},
+)
+print(transfer_answer.combination(evidence))
+print(transfer_answer.new_clips(evidence))
+
+# %% [markdown]
+# ## Where does the difference come from?
+#
+# The same contrast in every task (rows) under every shift (columns), in points of the score; bold
+# cells are clear of zero after Holm's correction over the 24. Look for a cell of the other sign.
+
+# %%
+for whole, part in transfer_score.PRIMARY[::2]:
+    effect, clear = transfer_views.cells(evidence, whole, part)
+    if effect.isna().all(axis=None):
+        continue  # not recorded yet
+    fig = plots.heatmap(effect, mark=clear, bar_label="points of the score", width=5)
+    name = f"cells_{whole}_{part}".replace("+", "_")
+    caption = f"{transfer_answer.TITLES[whole]} minus {transfer_answer.TITLES[part]}"
+    nb.out.figure(fig, name, effect.reset_index(), f"{caption}, by task and shift", runs)
+print(transfer_answer.by_shift(evidence))
+print(transfer_answer.by_task(evidence))
+
+# %% [markdown]
+# ## Over severities
+#
+# The mean over shifts, from the source (0) to the farthest worlds (4). Look at whether lines fall
+# side by side (an encoder that is better everywhere) or cross (one that keeps more).
+
+# %%
+graded = transfer_views.by_severity(evidence)
+tasks = [c for c in graded if c not in ("variant", "seed", "severity")]
+fig = plots.curves(
+    graded, tasks, x="severity", columns=2, ylabels={t: f"{t}, top-1 (%)" for t in tasks}
+)
+nb.out.figure(
+    fig,
+    "severities",
+    graded,
+    "Zero-shot accuracy over severity, mean over shifts; bands: lowest to highest seed",
+    runs,
+)
+print(transfer_answer.keeps(evidence))
+
+# %% [markdown]
+# ## Other ways of asking
+#
+# A probe of another kind, few labels, a probe trained anew in the shifted world, and a world of
+# digits over photographs that nobody shaped. A latent can hold what a probe from the source no
+# longer finds: compare *zero-shot* with *re-trained*.
+
+# %%
+readings = transfer_views.by_reading(evidence)
+nb.out.table(
+    readings,
+    "readings",
+    "Mean score of every objective under every reading; last column: accuracy in the held-out "
+    "world (mean of three tasks, %)",
+    runs,
+    digits=1,
+)
+print(transfer_answer.other_readings(evidence))
+print(transfer_answer.in_held_out(evidence))
+
+# %% [markdown]
+# ## Would other settings turn the answer round?
+#
+# Length of the training, weights of the terms, VCLR without one of its parts; seeds that the
+# planned contrasts do not use. The first rows are the study itself.
+
+# %%
+nb.out.table(
+    transfer_views.other_settings(evidence),
+    "settings",
+    "The primary contrasts with other settings; `changed` says what is not as in the study",
+    runs,
+    digits={"n_seeds": 0},
+)
+print(transfer_answer.settings_that_turn(evidence) or "No run with another setting is recorded.")
+
+# %% [markdown]
+# ## What it means
+#
+# Contrast asks that all parts of one clip lie together and apart from other clips; what is common
+# to a clip and survives cropping in time is its motion and its surface, so that is what the mean
+# token keeps, and a linear probe of the mean token reads it. LD asks that the latent's change be
+# predictable from the context, which rewards a latent that changes little and simply: the rank
+# falls (see the curves above), and with it what a probe from elsewhere can hold on to. The settings
+# say how far the outcome is one of weights rather than of the objectives as such. What remains open
+# is named by what is not recorded: the sentence at the top counts it.
+
+# %% [markdown]
+# ## What we found
+
+# %%
+for sentence in transfer_answer.sentences(evidence.readings):
+    print("-", sentence)

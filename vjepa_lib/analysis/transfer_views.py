@@ -1,0 +1,167 @@
+"""Tables of the transfer study as figures and the report show them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from vjepa_lib.analysis import statistics, transfer_score
+from vjepa_lib.analysis.transfer_answer import Evidence, side
+from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, READINGS
+from vjepa_lib.datasets import worlds
+
+SHOWN = ("random_init", *DECISIVE)
+
+
+def _of_study(table: pd.DataFrame) -> pd.DataFrame:
+    """Decisive variants at their seeds, and the untrained encoder."""
+    decisive = table.variant.isin(DECISIVE) & table.seed.isin(DECISIVE_SEEDS)
+    return table[decisive | (table.variant == "random_init")]
+
+
+def levels(e: Evidence, by: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Transfer scores with t intervals over seeds: what each encoder reaches.
+
+    Parameters
+    ----------
+    by : 'task' or 'shift', to keep apart.
+
+    Returns
+    -------
+    DataFrame of `by`, `variant`, `score`, `low`, `high` (NaN where seeds fall into two kinds or
+    there is one), `n_seeds`, `outcomes`.
+    """
+    table = _of_study(transfer_score.scores(e.shares(), by))
+    out = []
+    for key, rows in table.groupby(["variant", *by], sort=False):
+        found = statistics.mean_interval(rows.score)
+        said = statistics.outcomes(rows.score).text()
+        out.append(
+            dict(zip(("variant", *by), key, strict=True))
+            | {"score": found["mean"]}
+            | {k: float("nan") if said else found[k] for k in ("low", "high")}
+            | {"n_seeds": found["n"], "outcomes": said}
+        )
+    return _in_order(pd.DataFrame(out))
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    place = {v: i for i, v in enumerate(SHOWN)}
+    return table.sort_values("variant", key=lambda c: c.map(place), kind="stable").reset_index(
+        drop=True
+    )
+
+
+def by_severity(e: Evidence) -> pd.DataFrame:
+    """Zero-shot accuracy by task and severity, the mean over shifts: percent, a row a run.
+
+    Severity 0 is the source.
+
+    Returns
+    -------
+    DataFrame with `variant`, `seed`, `severity` and a column of top-1 per task.
+    """
+    rows = _of_study(e.own())
+    rows = rows[(rows.reading == "linear") & (rows.fitted == "source")]
+    rows = rows[rows.task.isin(worlds.TASKS)]
+    wide = rows.pivot_table(index=["variant", "seed", "severity"], columns="task", values="top1")
+    return _in_order(wide.reset_index().rename_axis(columns=None))
+
+
+def cells(e: Evidence, whole: str, part: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A primary contrast in every task and shift: (points of the score, whether clear).
+
+    Holm over the 24 cells of the contrast.
+
+    Returns
+    -------
+    Two tables, tasks x shifts.
+    """
+    found = e.contrasts(by=("task", "shift"), pairs=[(whole, part)])
+    shape = {"index": "task", "columns": "shift"}
+    return tuple(
+        found.pivot(values=v, **shape).reindex(list(worlds.TASKS))[list(worlds.SHIFTS)]
+        for v in ("effect", "clear")
+    )
+
+
+def by_reading(e: Evidence) -> pd.DataFrame:
+    """Mean score of every decisive variant under every reading, and in the held-out world.
+
+    Returns
+    -------
+    DataFrame, a row a variant, a column a reading of `READINGS` and 'held-out' (accuracy).
+    """
+    columns = {}
+    for reading in READINGS:
+        table = _of_study(transfer_score.scores(e.shares(reading)))
+        columns[reading] = table.groupby("variant").score.mean()
+    held = _of_study(transfer_score.held_out(e.own()))
+    columns["held-out"] = held.groupby("variant").score.mean()
+    wide = pd.DataFrame(columns).rename_axis("variant").reset_index()
+    return _in_order(wide)
+
+
+def other_settings(e: Evidence) -> pd.DataFrame:
+    """The primary contrasts with other settings (length, width, weights, parts of VCLR).
+
+    Returns
+    -------
+    DataFrame with `changed` ('' for the study itself), then as of `transfer_score.contrasts`, and
+    `side`: 'above', 'below', 'same', 'open' or 'two kinds', without correction for settings.
+    """
+    tables = [e.contrasts().assign(changed="")]
+    for changed in sorted(set(e.readings.changed) - {""}):
+        tables.append(e.contrasts(changed=changed, seeds=None).assign(changed=changed))
+    found = pd.concat([t for t in tables if len(t)], ignore_index=True)
+    sides = [side(row, corrected=not row.changed) for row in found.itertuples()]
+    columns = ["changed", "whole", "part", "mean_whole", "mean_part", "effect", "low", "high"]
+    return found[[*columns, "n_seeds"]].assign(side=sides)
+
+
+def primary(e: Evidence) -> pd.DataFrame:
+    """The four planned contrasts as a table for reading."""
+    found = e.contrasts()
+    columns = ["whole", "part", "mean_whole", "mean_part", "effect", "low", "high", "n_seeds"]
+    sides = [side(row) for row in found.itertuples()]
+    return found[[*columns, "p", "p_adjusted", "outcomes"]].assign(side=sides)
+
+
+def settling(curves: pd.DataFrame) -> pd.DataFrame:
+    """Curves of the decisive runs: source accuracies, RankMe and total loss over training.
+
+    Parameters
+    ----------
+    curves : of `transfer_recorded.curves`.
+    """
+    own = curves[(curves.changed == "") & (curves.pretrained_on == "rendered")]
+    return _in_order(_of_study(own))
+
+
+def over_training(curves: pd.DataFrame) -> pd.DataFrame:
+    """What a longer training changes: source accuracies and rank at the end minus at a quarter.
+
+    Parameters
+    ----------
+    curves : of `transfer_recorded.curves`.
+
+    Returns
+    -------
+    DataFrame, a row a variant and measurement: `variant`, `what`, `early`, `late`, `effect`, `low`,
+    `high`, `n_seeds`, `p`, `family`, `p_adjusted`, `clear` (Holm over the table).
+    """
+    own = settling(curves)
+    columns = [*(f"source_{t}" for t in worlds.TASKS), "rank_me"]
+    out = []
+    for variant, rows in own.groupby("variant", sort=False):
+        for what in columns:
+            seen = rows.dropna(subset=[what]).sort_values("step").groupby("seed")
+            quarter = rows.step.max() / 4
+            early = seen.apply(lambda run, q=quarter, w=what: run[run.step >= q - 2][w].iloc[0])
+            late = seen[what].last()
+            found = statistics.mean_interval(late - early)
+            out.append(
+                {"variant": variant, "what": what, "early": early.mean(), "late": late.mean()}
+                | {"effect": found["mean"], "low": found["low"], "high": found["high"]}
+                | {"n_seeds": found["n"], "p": found["p"]}
+            )
+    return statistics.in_families(pd.DataFrame(out), name="end minus a quarter of the training")
