@@ -163,7 +163,7 @@ def test_the_design_log_says_what_the_references_read():
 
 
 def test_a_supervised_network_loses_with_severity():
-    """Severity 4 costs more than severity 1 in every shift of every task, and a third in 22 of 24."""
+    """Severity 4 costs more than severity 1 in every shift of every task, a third in 22 of 24."""
     own = transfer_recorded.severities()
     own = own[own.variant == "supervised"]
     assert (own["4"] < own["1"]).all()
