@@ -59,7 +59,8 @@
 # two differ, both are run.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -68,7 +69,9 @@ DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 from vjepa_lib.analysis import overview
 from vjepa_lib.show import notebook
 
-nb = notebook.open_notebook("00_map_of_the_study", PROFILE, SEEDS, JOBS, DEVICE, published=True)
+nb = notebook.open_notebook(
+    "00_map_of_the_study", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE, published=True
+)
 
 # %% [markdown]
 # ## The terms

@@ -30,7 +30,8 @@
 # - `ucf101`: pretrained on UCF-101. One baseline, of seed 239.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -43,7 +44,7 @@ from vjepa_lib.show import look, notebook, plots
 from vjepa_lib.show.look import label
 
 nb = notebook.open_notebook(
-    "01_published_results", PROFILE, SEEDS, JOBS, DEVICE, out=OUT, published=True
+    "01_published_results", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE, out=OUT, published=True
 )
 gallery = nb.out
 SOURCES = [published.SOURCE]  # stands under every figure and table

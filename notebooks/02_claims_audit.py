@@ -35,7 +35,8 @@
 # table.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -55,7 +56,7 @@ from vjepa_lib.audit.verdicts import implementation_evidence, own_run_evidence
 from vjepa_lib.show import look, notebook, plots
 
 nb = notebook.open_notebook(
-    "02_claims_audit", PROFILE, SEEDS, JOBS, DEVICE, out=OUT, published=True
+    "02_claims_audit", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE, out=OUT, published=True
 )
 SOURCES = [published.SOURCE, "the report of 8 June 2026"]  # stand under published numbers
 gallery = nb.out
@@ -68,7 +69,9 @@ book = published.load_claims()
 # more seeds than the live ones, and the audit uses them.
 
 # %%
-facts = MEASUREMENTS or implementation_facts(nb.profile.name, nb.clips)
+facts = MEASUREMENTS or nb.measured(
+    "implementation_facts", implementation_facts, nb.profile.name, nb.clips
+)
 measured = implementation_evidence(facts, twelve_claims.FACTS)
 effects = {source: own_effects(rows) for source, rows in nb.sources.items()}
 decisive = list(effects)[-1]

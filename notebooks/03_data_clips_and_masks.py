@@ -27,7 +27,8 @@
 # every frame hides both from raw patches.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -38,7 +39,7 @@ from vjepa_lib.model.masking import KINDS, motion_map
 from vjepa_lib.show import notebook, plots, strips
 from vjepa_lib.show.scrub import Scrubber
 
-nb = notebook.open_notebook("03_data_clips_and_masks", PROFILE, SEEDS, JOBS, DEVICE)
+nb = notebook.open_notebook("03_data_clips_and_masks", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
 sets = nb.clips  # domain -> its clips, decoded
 grid = nb.profile.encoder.grid  # time steps x rows x columns of tokens
 

@@ -30,7 +30,8 @@
 # with $\lambda = 0$ in the first half of the training.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -44,8 +45,8 @@ from vjepa_lib.analysis import ablation, at_work, findings, selection
 from vjepa_lib.show import notebook, plots, sections
 from vjepa_lib.training.pretrain import Trainer
 
-nb = notebook.open_notebook("04_baseline_and_collapse", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook("04_baseline_and_collapse", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 
 # %% [markdown]
 # ## The training step, as it runs
@@ -87,8 +88,7 @@ nb.out.figure(
     plots.intervals(cells, "top1", rows="name", panel="benchmark", series="source"),
     "linear",
     cells,
-    "Linear probes on the mean token, means and t intervals over seeds; filled: live, hollow: "
-    "recorded",
+    f"Linear probes on the mean token, means and t intervals over seeds{nb.marks}",
     nb.runs,
 )
 caption = "Linear probes, top-1 (%), mean over seeds"
@@ -116,7 +116,7 @@ nb.out.table(
 # %%
 forms = (("ucf_baseline", "released"), ("no_ema", "released"), ("no_ema", "described"))
 configs = [nb.config(variant, form) for variant, form in forms]
-checks = at_work.evaluated_after(configs, nb.clips, steps=5)
+checks = nb.measured("evaluated_after", at_work.evaluated_after, configs, nb.clips, steps=5)
 caption = "Is the evaluated encoder the trained one? After 5 steps"
 nb.out.table(checks, "evaluated", caption)
 
@@ -125,5 +125,5 @@ nb.out.table(checks, "evaluated", caption)
 
 # %%
 print(*findings.by_benchmark(gains, "random init"), sep="\n")
-print(findings.rank_at_end(nb.curves))
+print(findings.rank_at_end(nb.ends))
 print(*findings.unmoved(checks), sep="\n")

@@ -29,7 +29,8 @@
 # is measured below.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -44,8 +45,8 @@ from vjepa_lib.objectives import hard_region
 from vjepa_lib.show import notebook, plots, sections, strips
 from vjepa_lib.training.pretrain import TermSpec
 
-nb = notebook.open_notebook("05_hard_region_weighting", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook("05_hard_region_weighting", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 clips = nb.clips
 
 # %% [markdown]
@@ -62,7 +63,7 @@ Code("\n\n".join(inspect.getsource(f) for f in source), language="python")
 
 # %%
 baseline = nb.config("baseline")
-trainer = at_work.early_trainer(baseline, clips)
+trainer = nb.early_trainer(baseline)  # after 60 steps
 sample = clips["pre_videos"]
 batch = at_work.latents(trainer, sample.batch(slice(0, 16)))
 error = at_work.prediction_errors(batch)  # [clips, target tokens] of the first mask group

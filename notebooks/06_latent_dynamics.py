@@ -30,7 +30,8 @@
 # gradient, so `hw_ld` trains what `hw1` trains and shares its run; as *described* it trains.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -45,8 +46,8 @@ from vjepa_lib.objectives.latent_dynamics import LatentDynamics
 from vjepa_lib.show import notebook, plots, sections, strips
 from vjepa_lib.training.pretrain import Trainer
 
-nb = notebook.open_notebook("06_latent_dynamics", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook("06_latent_dynamics", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 clips = nb.clips
 
 # %% [markdown]
@@ -100,7 +101,8 @@ kinds = {
     "moving": clips["pre_videos"].batch(slice(0, 32)),
     "held": clips["pre_stills"].batch(slice(0, 32)),
 }
-change = encoders.change_over_time(runs, nb.profile.name, nb.seeds[0], kinds)
+these = nb.encoders(runs)
+change = encoders.change_over_time(these.pairs, these.profile, these.seed, kinds, these.load)
 caption = "Mean change of the latent from step to step, relative to its size (first seed)"
 nb.out.table(change, "change", caption, nb.runs, digits=3)
 
@@ -122,7 +124,7 @@ nb.out.table(
     reach[["form", "term", "part", "reaches", "norm", "relative"]],
     "reach",
     "What the terms of HW-LD reach at the first step; relative: in lengths of the JEPA gradient",
-    digits=4,
+    digits=2,
 )
 print(findings.reach_of_term(reach, "ld"))
 

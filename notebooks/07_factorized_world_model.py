@@ -32,7 +32,8 @@
 # trains its head and the encoder.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -50,8 +51,8 @@ from vjepa_lib.objectives.latent_dynamics import LatentDynamics
 from vjepa_lib.show import notebook, plots, sections, strips
 from vjepa_lib.training.pretrain import Trainer
 
-nb = notebook.open_notebook("07_factorized_world_model", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook("07_factorized_world_model", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 
 # %% [markdown]
 # ## The terms, as they run
@@ -101,7 +102,7 @@ nb.out.table(
     reach[["form", "term", "part", "reaches", "norm", "relative", "cosine"]],
     "reach",
     "Gradient of each term of FWM-HW-LD: what it reaches, beside the JEPA gradient",
-    digits=4,
+    digits=2,
 )
 print(findings.reach_of_term(reach, "ld"))
 
@@ -231,5 +232,5 @@ print(findings.late_share(share))
 # %%
 print(*findings.factorial_effects(effects), sep="\n")
 print(*findings.against(gains, "the baseline"), sep="\n")
-print(findings.spread_at_end(nb.curves))
+print(findings.spread_at_end(nb.ends))
 print(findings.reach_of_term(reach, "ld"))

@@ -27,7 +27,8 @@
 # of 8 and 2. `motion_future` does both. The objective stays the baseline's.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -41,8 +42,8 @@ from vjepa_lib.analysis import findings, masks
 from vjepa_lib.model import masking
 from vjepa_lib.show import notebook, plots, sections, strips
 
-nb = notebook.open_notebook("08_motion_and_future_masking", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook("08_motion_and_future_masking", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 clips = nb.clips
 
 # %% [markdown]

@@ -28,7 +28,8 @@
 # half only.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -38,14 +39,13 @@ import inspect
 
 from IPython.display import Code
 
-from vjepa_lib import study
 from vjepa_lib.analysis import ablation, colours, findings
 from vjepa_lib.datasets.synthetic import REGIMES
 from vjepa_lib.objectives.action import ActionConditioned
 from vjepa_lib.show import notebook, plots, sections, strips
 
-nb = notebook.open_notebook("09_action_conditioned", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook("09_action_conditioned", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 clips = nb.clips
 
 # %% [markdown]
@@ -109,7 +109,7 @@ shares = sections.training(nb, nb.configs, pairs)
 noise = float(changes["nothing moves"].mean())
 marks = colours.loss_without_seeing(clips, REGIMES["mixed"], grid, noise)
 with_ac = [c for c in nb.configs if c.variant in ("ac", "ac_hw", "fac")]
-late = ablation.loss_at_end(study.curves(with_ac), "ac")
+late = ablation.loss_at_end(nb.curves_of(with_ac), "ac")
 nb.out.table(
     colours.loss_and_marks(late, marks),
     "learned",
@@ -144,4 +144,4 @@ gains = sections.results(nb, nb.sources, nb.runs)
 # %%
 sections.found(gains)
 print(*findings.loss_beside_marks(late, marks), sep="\n")
-print(findings.spread_at_end(nb.curves))
+print(findings.spread_at_end(nb.ends))

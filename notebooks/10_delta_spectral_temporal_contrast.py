@@ -32,7 +32,8 @@
 # move. Whether that is what happens is measured below.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -49,8 +50,10 @@ from vjepa_lib.objectives.delta import Delta
 from vjepa_lib.objectives.spectral import Spectral
 from vjepa_lib.show import notebook, plots, sections, strips
 
-nb = notebook.open_notebook("10_delta_spectral_temporal_contrast", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook(
+    "10_delta_spectral_temporal_contrast", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE
+)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 clips = nb.clips
 
 # %% [markdown]
@@ -68,7 +71,7 @@ Code("\n".join(inspect.getsource(f) for f in source), language="python")
 
 # %%
 baseline = nb.config("baseline")
-trainer = at_work.early_trainer(baseline, clips)
+trainer = nb.early_trainer(baseline)  # after 60 steps
 sample = clips["pre_videos"]
 batch = at_work.latents(trainer, sample.batch(slice(0, 16)))
 counts = at_work.compared_counts(batch)
@@ -127,7 +130,8 @@ shares = sections.training(nb, nb.configs, pairs)
 
 # %%
 # Every run is compared with the random encoder of its own seed.
-moved = encoders.mean_moved(nb.configs, sample.batch(slice(0, 64)))
+these = nb.encoders((c.variant, c.form) for c in nb.configs)
+moved = encoders.mean_moved(these.configs, sample.batch(slice(0, 64)), these.load)
 nb.out.table(
     moved,
     "moved",
@@ -146,7 +150,8 @@ print(findings.near_initialisation(moved))
 # %%
 variants = ("random_init", "baseline", "delta", "spectral", "ltc")
 moving = clips["pre_motions"].batch(slice(0, 32))
-spectra = encoders.temporal_spectra(variants, nb.profile.name, nb.seeds[0], moving)
+these = nb.encoders(variants)
+spectra = encoders.temporal_spectra(these.variants, these.profile, these.seed, moving, these.load)
 nb.out.table(
     spectra,
     "spectra",

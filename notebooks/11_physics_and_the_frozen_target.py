@@ -33,7 +33,8 @@
 # off and nothing else.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -48,8 +49,10 @@ from vjepa_lib.audit import reach_of_variants
 from vjepa_lib.objectives import hamiltonian, kinematic, sigreg, velocity_gate
 from vjepa_lib.show import notebook, plots, sections, strips
 
-nb = notebook.open_notebook("11_physics_and_the_frozen_target", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook(
+    "11_physics_and_the_frozen_target", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE
+)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 clips = nb.clips
 
 # %% [markdown]
@@ -76,10 +79,11 @@ Code(inspect.getsource(sigreg.SIGReg.loss), language="python")
 # where something moves, or anywhere.
 
 # %%
-baseline = nb.config("ucf_baseline")
 moving = clips["pre_videos"]
 # A stored run keeps the evaluated encoder; here it stands for both networks.
-trainer = at_work.trainer_with(baseline, baseline)
+these = nb.encoders(["ucf_baseline"])
+baseline = these.config("ucf_baseline")
+trainer = at_work.trainer_with(baseline, baseline, these.load)
 batch = at_work.latents(trainer, moving.batch(slice(0, 8)))
 nb.out.figure(
     plots.clips(strips.speed_and_gate(moving.frames, batch), every=2, width=4),
@@ -105,7 +109,8 @@ pairs = [
     ("sigreg_no_ema", "described"),
 ]
 sample = moving.batch(slice(0, 16))
-statistic = encoders.normality(pairs, nb.profile.name, nb.seeds[0], sample)
+these = nb.encoders(pairs)
+statistic = encoders.normality(these.pairs, these.profile, these.seed, sample, these.load)
 caption = "How far context tokens are from an isotropic Gaussian"
 nb.out.table(statistic, "normality", caption, nb.runs, digits=3)
 
@@ -119,7 +124,15 @@ nb.out.table(statistic, "normality", caption, nb.runs, digits=3)
 steps = 3
 off = reach_of_variants.variants_without_ema()
 # The first table that comes back is what the gradients reach: that is notebook 15.
-_, moved = reach_of_variants.audit_variants(off, nb.profile.name, clips, steps, every_form=True)
+_, moved = nb.measured(
+    "variants_without_ema",
+    reach_of_variants.audit_variants,
+    off,
+    nb.profile.name,
+    clips,
+    steps,
+    every_form=True,
+)
 evaluated = reach_of_variants.evaluated_moved(moved)
 nb.out.table(evaluated, "evaluated", f"Did the evaluated encoder move in {steps} steps?")
 print(findings.moved_by_form(evaluated))
@@ -142,7 +155,7 @@ nb.out.figure(
     "results",
     shown,
     "Linear probes as described (EMA-off rows: the trained network is evaluated), means and t "
-    "intervals over seeds; filled: live, hollow: recorded. As released the EMA-off rows equal "
+    f"intervals over seeds{nb.marks}. As released the EMA-off rows equal "
     "random init",
     nb.runs,
 )
@@ -213,7 +226,7 @@ sections.collapse(nb, selection.of_forms(nb.curves, followed), nb.hashes(nb.trai
 
 # %%
 taken_apart = [("kinematic", "described"), *with_ema]
-shares = ablation.late_shares(nb.curves, taken_apart, nb.profile.name)
+shares = ablation.late_shares(nb.curves, taken_apart, nb.size_of(nb.curves))
 caption = "Share of each weighted term in the loss (%), second half of the training"
 nb.out.table(shares, "shares", caption, nb.hashes(nb.trained), digits=1)
 print(findings.share_of_added_terms(shares))
@@ -236,4 +249,4 @@ print(findings.moved_by_form(evaluated))
 own = selection.of_forms(gains, [*described, *with_ema])
 print(*findings.against(own, "the baseline"), sep="\n")
 print(*findings.against(control, "EMA off alone"), sep="\n")
-print(findings.rank_and_spread_at_end(nb.curves))
+print(findings.rank_and_spread_at_end(nb.ends))

@@ -31,7 +31,8 @@
 #   videos, a segment from other videos' segments, and the order of segments is classified.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -48,8 +49,8 @@ from vjepa_lib.objectives import contrastive
 from vjepa_lib.show import notebook, plots, sections, strips
 from vjepa_lib.study import recorded
 
-nb = notebook.open_notebook("12_contrastive_learning", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook("12_contrastive_learning", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 clips = nb.clips
 
 # %% [markdown]
@@ -99,7 +100,8 @@ runs = {
     "LTC, trained": "ltc",
 }
 sample = clips["pre_motions"].batch(slice(0, 16))
-margins = at_work.ltc_margins(nb.profile.name, nb.seeds[0], sample, runs)
+these = nb.encoders(runs.values())
+margins = at_work.ltc_margins(these.profile, these.seed, sample, these.only(runs), load=these.load)
 caption = "LTC's cosines and the share of pairs that its margin still counts"
 nb.out.table(margins, "margins", caption, digits=3)
 print(findings.within_margin(margins))
@@ -112,7 +114,8 @@ print(findings.within_margin(margins))
 # The same 16 clips for every encoder: cosines depend on the clips they are taken over.
 variants = ("random_init", "baseline", "iic", "vclr")
 mixed = torch.cat([clips[domain].batch(slice(0, 8)) for domain in ("pre_videos", "pre_motions")])
-similar = encoders.view_similarities(variants, nb.profile.name, nb.seeds[0], mixed)
+these = nb.encoders(variants)
+similar = encoders.view_similarities(these.variants, these.profile, these.seed, mixed, these.load)
 caption = "Cosine of a clip's mean token to its views and to other clips, by objective"
 nb.out.table(similar, "similarities", caption, nb.runs, digits=3)
 
@@ -129,7 +132,14 @@ nb.out.table(similar, "similarities", caption, nb.runs, digits=3)
 size = nb.profile.name if nb.profile.name == "smoke" else recorded.PROFILE
 config = study.resolve("baseline", "released", size, nb.seeds[0])
 steps = min(200, config.train.schedule.steps)
-matched = combination.matched_weights(config, clips, steps=steps, every=max(1, steps // 4))
+matched = nb.measured(
+    "matched_weights",
+    combination.matched_weights,
+    config,
+    clips,
+    steps=steps,
+    every=max(1, steps // 4),
+)
 used = crossing.weights_used(matched)
 
 # %%
@@ -178,4 +188,4 @@ gains = sections.results(nb, nb.sources, nb.runs)
 sections.found(gains)
 print(findings.within_margin(margins))
 print(findings.matched_and_used(used))
-print(findings.rank_at_end(nb.curves))
+print(findings.rank_at_end(nb.ends))

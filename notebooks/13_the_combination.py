@@ -31,7 +31,8 @@
 # No publication has these runs. They stand on small models and embedded data with known factors.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -40,8 +41,8 @@ DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 from vjepa_lib.analysis import combination, crossing, findings, selection
 from vjepa_lib.show import notebook, plots, sections
 
-nb = notebook.open_notebook("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 followed = crossing.runs_of_interest()  # what the last cells and the leakage figure name
 # How the plots of effects against a reference are drawn.
 against_zero = {"panel": "benchmark", "series": "source", "zero": True}
@@ -85,7 +86,7 @@ nb.out.figure(
     "gains_shifted",
     shown,
     "Gain over the baseline with t intervals over seeds, on average and on the two shifted "
-    "benchmarks; filled: live, hollow: recorded",
+    f"benchmarks{nb.marks}",
     nb.runs,
 )
 
@@ -287,7 +288,7 @@ nb.out.table(
 names = ("baseline", "vclr", "fwm_hw_ld", "fwm_hw_ld+vclr")
 # Curves are those of live runs; of recorded ones only the last row is kept.
 own = [c for c in nb.configs if c.variant in names and c.regime == "mixed"]
-sections.collapse(nb, sections.curves_of(own), nb.hashes(sections.trained(own)))
+sections.collapse(nb, sections.curves_of(nb, own), nb.hashes(sections.trained(own)))
 
 # %% [markdown]
 # ## What it means

@@ -29,7 +29,8 @@
 # Kinetics-400 and HACS, which nobody can download here; they are not these data sets.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -40,8 +41,8 @@ from vjepa_lib.analysis import combination, crossing, findings, selection
 from vjepa_lib.paper import settings_tables
 from vjepa_lib.show import notebook, plots, strips
 
-nb = notebook.open_notebook("14_cross_domain_transfer", PROFILE, SEEDS, JOBS, DEVICE)
-results = nb.results  # runs that are not there yet are trained here, once
+nb = notebook.open_notebook("14_cross_domain_transfer", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+results = nb.results  # recorded; LIVE: what is missing is trained here, once
 followed = crossing.runs_of_interest()["few"]  # named in the figures with few labels
 
 # %% [markdown]

@@ -25,7 +25,8 @@
 # `evaluation.term_reach` and `evaluation.gradient_reach` do the same for your own objective.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -39,7 +40,7 @@ from vjepa_lib.evaluation.reach import term_reach
 from vjepa_lib.show import notebook, plots
 from vjepa_lib.training.pretrain import Trainer
 
-nb = notebook.open_notebook("15_what_the_gradients_reach", PROFILE, SEEDS, JOBS, DEVICE)
+nb = notebook.open_notebook("15_what_the_gradients_reach", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
 sets = nb.clips
 steps = 4 if nb.profile.name == "smoke" else 10
 looks = (0, steps // 2, steps)
@@ -53,7 +54,15 @@ looks = (0, steps // 2, steps)
 # %%
 # Of the crossing with contrasts one cell stands for all: they add one more term.
 names = reach_of_variants.variants_to_audit()
-reach, moved = reach_of_variants.audit_variants(names, nb.profile.name, sets, steps, looks)
+reach, moved = nb.measured(
+    "every_variant",
+    reach_of_variants.audit_variants,
+    names,
+    nb.profile.name,
+    sets,
+    steps,
+    looks,
+)
 table = summary(reach, moved)
 caption = f"What each variant trains, measured at its first step and after {steps} steps"
 nb.out.table(table, "summary", caption)
@@ -114,7 +123,8 @@ nb.out.table(mine, "own", "Reach of an objective of one's own", digits=3)
 # Five by running the code, two from the published numbers.
 
 # %%
-facts = implementation_facts(nb.profile.name, sets, 3 if nb.profile.name == "smoke" else 5)
+few = 3 if nb.profile.name == "smoke" else 5
+facts = nb.measured("implementation_facts", implementation_facts, nb.profile.name, sets, few)
 nb.out.table(facts, "facts", "Facts about the released code, each with its control")
 
 # %% [markdown]

@@ -22,30 +22,26 @@
 # `figures/index.html`: every artefact with its notebook, its runs and its commit.
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
-from IPython.display import FileLink
+from vjepa_lib.show import notebook, origins
 
-from vjepa_lib import study
-from vjepa_lib.show import notebook, report
-
-nb = notebook.open_notebook("99_report", PROFILE, SEEDS, JOBS, DEVICE)
-page = report.build(nb.out.folder, study.runs_root().resolve())
-FileLink(page)
+nb = notebook.open_notebook("99_report", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
+origins.page(nb)
 
 # %% [markdown]
 # One row an artefact; behind each stand the files of the same name in the figures folder.
 
 # %%
-made = report.entries(nb.out.folder)
-report.overview(made)
+origins.overview(nb)
 
 # %% [markdown]
 # ## What we found
 
 # %%
-print(report.summary(made))
+print(origins.summary(nb))

@@ -20,9 +20,9 @@ def clean(monkeypatch, tmp_path):
     monkeypatch.setenv("VJEPA_FIGURES", str(tmp_path))
 
 
-def test_defaults_are_mini_on_the_cpu(tmp_path):
-    nb = notebook.open_notebook("07_example")
-    assert nb.profile.name == "mini" and nb.seeds == (0,) and nb.device == "cpu"
+def test_live_defaults_are_mini_on_the_cpu(tmp_path):
+    nb = notebook.open_notebook("07_example", live=True)
+    assert nb.live and nb.profile.name == "mini" and nb.seeds == (0,) and nb.device == "cpu"
     assert nb.out.folder == tmp_path and nb.out.profile == "mini" and nb.jobs >= 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -12,6 +12,7 @@ from torch import Tensor
 from vjepa_lib import study
 from vjepa_lib.evaluation.reach import snapshot, term_reach, unmoved
 from vjepa_lib.model.grid import Grid
+from vjepa_lib.model.vit import Encoder
 from vjepa_lib.objectives import LatentBatch, make_term
 from vjepa_lib.objectives.hard_region import hard_weights
 from vjepa_lib.objectives.views import moves
@@ -90,13 +91,21 @@ def latents(trainer: Trainer, clips: Tensor) -> LatentBatch:
         return trainer.latents(clips)
 
 
-def trainer_with(config: study.RunConfig, encoder: study.RunConfig) -> Trainer:
+def trainer_with(
+    config: study.RunConfig,
+    encoder: study.RunConfig,
+    load: Callable[[study.RunConfig], Encoder] | None = None,
+) -> Trainer:
     """A run's trainer whose two encoders hold the weights of another, finished run.
 
     EMA makes the context and the target encoder nearly equal by the end of a training, so the
     stored one stands for both.
+
+    Parameters
+    ----------
+    load : where the encoder comes from; None for the finished run (`study.kept.Group`).
     """
-    trainer, weights = Trainer(config.train), study.load_encoder(encoder).state_dict()
+    trainer, weights = Trainer(config.train), (load or study.load_encoder)(encoder).state_dict()
     for network in (trainer.context_encoder, trainer.target_encoder):
         network.load_state_dict(weights)
     return trainer
@@ -259,7 +268,12 @@ def speeds(speed: Tensor) -> pd.DataFrame:
 
 
 def ltc_margins(
-    profile: str, seed: int, clips: Tensor, encoders: Mapping[str, str], margin: float = 0.5
+    profile: str,
+    seed: int,
+    clips: Tensor,
+    encoders: Mapping[str, str],
+    margin: float = 0.5,
+    load: Callable[[study.RunConfig], Encoder] | None = None,
 ) -> pd.DataFrame:
     """LTC's cosines under several encoders, and the share of pairs that its margin still counts.
 
@@ -268,6 +282,7 @@ def ltc_margins(
     clips : [B, 3, F, H, W], normalised.
     encoders : how a row is called -> variant whose finished run gives the encoder.
     margin : of the term.
+    load : as in `trainer_with`.
 
     Returns
     -------
@@ -277,7 +292,7 @@ def ltc_margins(
     rows = []
     for title, variant in encoders.items():
         term, run = (study.resolve(v, "released", profile, seed) for v in ("ltc", variant))
-        batch = latents(trainer_with(term, run), clips)
+        batch = latents(trainer_with(term, run, load), clips)
         counted = batch.following[0]
         now, later = (
             torch.cosine_similarity(batch.z[0], h, dim=-1)[counted]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -11,24 +11,30 @@ from torch.nn import functional as F
 
 from vjepa_lib import study
 from vjepa_lib.analysis.selection import name
+from vjepa_lib.model.vit import Encoder
 from vjepa_lib.objectives.sigreg import epps_pulley
 from vjepa_lib.objectives.views import repeated, residual
 
 Pairs = Sequence[tuple[str, str]]
+# Gives the encoder of a run; kept ones come with a function of their own (`study.kept.Group`).
+Load = Callable[[study.RunConfig], Encoder]
 
 
-def tokens(config: study.RunConfig, clips: Tensor) -> Tensor:
-    """Tokens [B, N, D] of a finished run's evaluated encoder.
+def tokens(config: study.RunConfig, clips: Tensor, load: Load | None = None) -> Tensor:
+    """Tokens [B, N, D] of a run's evaluated encoder.
 
     Parameters
     ----------
     clips : [B, 3, F, H, W], normalised.
+    load : where encoders come from; None for finished runs, as everywhere below.
     """
     with torch.no_grad():
-        return study.load_encoder(config)(clips)
+        return (load or study.load_encoder)(config)(clips)
 
 
-def moved_from_start(configs: Sequence[study.RunConfig], clips: Tensor) -> pd.DataFrame:
+def moved_from_start(
+    configs: Sequence[study.RunConfig], clips: Tensor, load: Load | None = None
+) -> pd.DataFrame:
     """How far training has taken the evaluated encoder from its initialisation of the same seed.
 
     Parameters
@@ -45,12 +51,12 @@ def moved_from_start(configs: Sequence[study.RunConfig], clips: Tensor) -> pd.Da
     for c in configs:
         if c.seed not in start:
             first = study.resolve("random_init", "released", c.profile, c.seed)
-            start[c.seed] = _tokens_and_weights(first, clips)
+            start[c.seed] = _tokens_and_weights(first, clips, load)
     out = []
     for c in configs:
         if not study.canonical(c).pretrained:
             continue
-        (before, w0), (after, w1) = start[c.seed], _tokens_and_weights(c, clips)
+        (before, w0), (after, w1) = start[c.seed], _tokens_and_weights(c, clips, load)
         out.append(
             {"name": name(c.variant, c.form), "seed": c.seed}
             | {"cosine": float(F.cosine_similarity(before, after, dim=-1).mean())}
@@ -59,21 +65,29 @@ def moved_from_start(configs: Sequence[study.RunConfig], clips: Tensor) -> pd.Da
     return pd.DataFrame(out)
 
 
-def _tokens_and_weights(config: study.RunConfig, clips: Tensor) -> tuple[Tensor, Tensor]:
-    encoder = study.load_encoder(config)
+def _tokens_and_weights(
+    config: study.RunConfig, clips: Tensor, load: Load | None = None
+) -> tuple[Tensor, Tensor]:
+    encoder = (load or study.load_encoder)(config)
     with torch.no_grad():
         return encoder(clips), torch.cat([p.flatten() for p in encoder.parameters()])
 
 
-def mean_moved(configs: Sequence[study.RunConfig], clips: Tensor) -> pd.DataFrame:
+def mean_moved(
+    configs: Sequence[study.RunConfig], clips: Tensor, load: Load | None = None
+) -> pd.DataFrame:
     """`moved_from_start`, mean over seeds, a row per `name`."""
-    table = moved_from_start(configs, clips)
+    table = moved_from_start(configs, clips, load)
     means = table.groupby("name", sort=False)[["cosine", "weights"]].mean().reset_index()
     return means.rename(columns={"cosine": "cosine of tokens", "weights": "distance of weights"})
 
 
 def change_over_time(
-    pairs: Pairs, profile: str, seed: int, clips: Mapping[str, Tensor]
+    pairs: Pairs,
+    profile: str,
+    seed: int,
+    clips: Mapping[str, Tensor],
+    load: Load | None = None,
 ) -> pd.DataFrame:
     """Mean |h_{t+1} - h_t| of evaluated encoders, relative to mean |h|.
 
@@ -91,7 +105,7 @@ def change_over_time(
         config = study.resolve(variant, form, profile, seed)
         row = {"name": name(variant, form)}
         for title, kind in clips.items():
-            h = tokens(config, kind).unflatten(1, (config.train.encoder.grid.t, -1))
+            h = tokens(config, kind, load).unflatten(1, (config.train.encoder.grid.t, -1))
             row[title] = float(h.diff(dim=1).abs().mean() / h.abs().mean())
         rows.append(row)
     return pd.DataFrame(rows)
@@ -101,7 +115,11 @@ NEIGHBOURS = "cos(h_t, h_t+1)"
 
 
 def temporal_spectra(
-    variants: Sequence[str], profile: str, seed: int, clips: Tensor
+    variants: Sequence[str],
+    profile: str,
+    seed: int,
+    clips: Tensor,
+    load: Load | None = None,
 ) -> pd.DataFrame:
     """Temporal spectrum of encoders' tokens, and the cosine of neighbouring time steps.
 
@@ -113,7 +131,8 @@ def temporal_spectra(
     rows = []
     for variant in variants:
         config = study.resolve(variant, "released", profile, seed)
-        h = tokens(config, clips).unflatten(1, (config.train.encoder.grid.t, -1))  # [B, T, HW, D]
+        h = tokens(config, clips, load).unflatten(1, (config.train.encoder.grid.t, -1))
+        # h: [B, T, HW, D]
         power = torch.fft.rfft(h, dim=1).abs().mean((0, 2, 3))
         near = float(F.cosine_similarity(h[:, :-1], h[:, 1:], dim=-1).mean())
         row = {f"frequency {k}": float(p / power[0]) for k, p in enumerate(power) if k}
@@ -122,7 +141,12 @@ def temporal_spectra(
 
 
 def normality(
-    pairs: Pairs, profile: str, seed: int, clips: Tensor, directions: int = 256
+    pairs: Pairs,
+    profile: str,
+    seed: int,
+    clips: Tensor,
+    load: Load | None = None,
+    directions: int = 256,
 ) -> pd.DataFrame:
     """How far encoders' tokens are from an isotropic Gaussian.
 
@@ -133,7 +157,7 @@ def normality(
     """
     rows = []
     for variant, form in pairs:
-        h = tokens(study.resolve(variant, form, profile, seed), clips).flatten(0, 1)
+        h = tokens(study.resolve(variant, form, profile, seed), clips, load).flatten(0, 1)
         u = torch.randn(h.shape[1], directions, generator=torch.Generator().manual_seed(0))
         rows.append(
             {
@@ -148,7 +172,11 @@ def normality(
 
 
 def view_similarities(
-    variants: Sequence[str], profile: str, seed: int, clips: Tensor
+    variants: Sequence[str],
+    profile: str,
+    seed: int,
+    clips: Tensor,
+    load: Load | None = None,
 ) -> pd.DataFrame:
     """Cosine of a clip's mean token to its views and to other clips, a row per variant.
 
@@ -161,7 +189,8 @@ def view_similarities(
     for variant in variants:
         config = study.resolve(variant, "released", profile, seed)
         z, r, b = (
-            F.normalize(tokens(config, c).mean(1), dim=-1) for c in (clips, residual(clips), broken)
+            F.normalize(tokens(config, c, load).mean(1), dim=-1)
+            for c in (clips, residual(clips), broken)
         )
         others = (z @ z.T)[~torch.eye(len(z), dtype=torch.bool)]
         rows.append(

@@ -71,6 +71,8 @@ def share_of_added_terms(shares: pd.DataFrame) -> str:
     ----------
     shares : of `ablation.late_shares`.
     """
+    if shares.empty:
+        return "share of the added terms in the loss: no curves are kept"
     added = shares.set_index("variant").drop(columns=["jepa", "context"], errors="ignore")
     said = []
     for variant, row in added.iterrows():
@@ -83,6 +85,8 @@ def share_of_added_terms(shares: pd.DataFrame) -> str:
 
 def late_share(share: pd.Series) -> str:
     """Share of each weighted term in the loss late in the training, of `ablation.mean_share`."""
+    if share.empty:
+        return "share in the loss late in the training: no curves are kept"
     return "share in the loss late in the training (%): " + listed(share.index, share, ".1f")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import re
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from tabulate import tabulate
 
 from vjepa_lib.errors import ConfigError, DataError, shown
 from vjepa_lib.provenance import commit
@@ -19,6 +22,7 @@ from vjepa_lib.show.look import style
 from vjepa_lib.show.tables import _flat, format_table
 
 DPI = 200
+READING_DPI = 110  # of pictures that are committed inside notebooks
 INDEX = "index.json"
 RECORDED = "data_manifests/recorded"
 # Of a notebook: nothing that a file system or a link reads as a path.
@@ -114,15 +118,50 @@ def write_index(out: str | Path) -> Path:
     return path
 
 
-def _show(text: str, png: bytes | None = None, width: int | None = None, alt: str = "") -> None:
-    """Show a picture and Markdown if a notebook is running, else do nothing."""
+def _in_notebook() -> bool:
+    """Whether a notebook is running."""
     try:
         from IPython import get_ipython
-        from IPython.display import Image, Markdown, display
     except ImportError:  # the library itself does not need IPython
-        return
-    if get_ipython() is not None:
-        display(*([Image(png, width=width, alt=alt)] if png else []), Markdown(text))
+        return False
+    return get_ipython() is not None
+
+
+def show_text(text: str) -> None:
+    """Show Markdown if a notebook is running, else do nothing."""
+    if text and _in_notebook():
+        from IPython.display import Markdown, display
+
+        display(Markdown(text))
+
+
+def _show_picture(png: bytes, width: int, alt: str, numbers: str) -> None:
+    """Show a picture if a notebook is running; who shows no pictures gets its numbers instead."""
+    if _in_notebook():
+        from IPython.display import display
+
+        bundle = {"image/png": base64.b64encode(png).decode(), "text/plain": numbers}
+        display(bundle, raw=True, metadata={"image/png": {"width": width, "alt": alt}})
+
+
+def numbers_of(data: pd.DataFrame, digits: int = 4, rows: int = 60) -> str:
+    """The numbers behind a picture as text, so that a changed one shows.
+
+    Parameters
+    ----------
+    digits : significant ones that are written.
+    rows : a longer table is summed up: number, mean, least and largest of every column.
+    """
+    table = _flat(data)
+    if len(table) > rows:
+        about = table.describe().loc[["count", "mean", "min", "max"]].T
+        about["count"] = about["count"].astype(int)
+        table = about.rename_axis("of").reset_index()
+    text = {
+        c: [f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in table[c]]
+        for c in table.columns
+    }
+    return tabulate(text, headers="keys", tablefmt="plain", disable_numparse=True)
 
 
 def _shown(data: pd.DataFrame) -> list[str]:
@@ -156,6 +195,7 @@ class Gallery:
         underscore becomes the first part of every file name, so it cannot be a path.
     profile : profile of the runs shown, if any.
     commit : None for that of this checkout.
+    keep : whether files are written; a notebook that reads only shows.
 
     Raises
     ------
@@ -166,6 +206,7 @@ class Gallery:
     notebook: str
     profile: str = ""
     commit: str | None = None
+    keep: bool = True
 
     def __post_init__(self) -> None:
         if not NOTEBOOK.fullmatch(self.notebook):
@@ -225,6 +266,7 @@ class Gallery:
         caption: str,
         runs: Iterable[str] = (),
         sources: Sequence[str] = (),
+        digits: int = 4,
     ) -> None:
         """Save a figure as PNG and SVG, the data behind it as CSV, and show it in a notebook.
 
@@ -234,9 +276,19 @@ class Gallery:
         caption : what is seen, one or two sentences.
         runs : identifiers of the runs the data come from.
         sources : other sources, e.g. 'arXiv 2605.17165'.
+        digits : significant ones of the numbers that go with the picture (`numbers_of`).
 
         Data with a column `source` ('mini, live', 'small, recorded') are marked by it.
         """
+        numbers, legend = numbers_of(data, digits), _legend(caption, _shown(data))
+        width = int(fig.get_size_inches()[0] * 110)
+        if not self.keep:
+            png = io.BytesIO()
+            with style():
+                fig.savefig(png, format="png", dpi=READING_DPI, metadata={"Software": None})
+            _show_picture(png.getvalue(), width, caption, numbers)
+            show_text(legend)
+            return
         path = self._path(name)
         with style():  # some settings are read only when drawing
             svg, png = (path.with_name(path.name + s) for s in (".svg", ".png"))
@@ -248,8 +300,8 @@ class Gallery:
         )
         suffixes = (".png", ".svg", ".csv")
         self._describe(path, "figure", caption, runs, sources, _shown(data), suffixes)
-        width = int(fig.get_size_inches()[0] * 110)
-        _show(_legend(caption, _shown(data)), png.read_bytes(), width, caption)
+        _show_picture(png.read_bytes(), width, caption, numbers)
+        show_text(legend)
 
     def table(
         self,
@@ -264,8 +316,12 @@ class Gallery:
 
         Parameters are those of `figure`; `digits` is that of `format_table`.
         """
-        path = self._path(name)
         markdown = format_table(table, digits)
+        shown = f"{markdown}\n\n{_legend(caption, _shown(table))}"
+        if not self.keep:
+            show_text(shown)
+            return
+        path = self._path(name)
         texts = {
             ".csv": _flat(table).to_csv(index=False, float_format="%.8g", lineterminator="\n"),
             ".md": markdown + "\n",
@@ -274,4 +330,4 @@ class Gallery:
         for suffix, text in texts.items():
             _write(path.with_name(path.name + suffix), text)
         self._describe(path, "table", caption, runs, sources, _shown(table), list(texts))
-        _show(f"{markdown}\n\n{_legend(caption, _shown(table))}")
+        show_text(shown)

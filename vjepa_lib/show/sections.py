@@ -9,14 +9,21 @@ import pandas as pd
 from vjepa_lib import study
 from vjepa_lib.analysis import ablation, findings
 from vjepa_lib.analysis.ablation import MOTION, STILLS, mean_share, motion_and_stills, term_shares
-from vjepa_lib.analysis.selection import by_source, drop, each_source, named, side_by_side
+from vjepa_lib.analysis.selection import (
+    at_end,
+    by_source,
+    drop,
+    each_source,
+    of_forms,
+    side_by_side,
+)
 from vjepa_lib.show import plots
 from vjepa_lib.show.notebook import Notebook
 
 
-def curves_of(configs: Sequence[study.RunConfig]) -> pd.DataFrame:
+def curves_of(nb: Notebook, configs: Sequence[study.RunConfig]) -> pd.DataFrame:
     """Training curves of the trained ones among some runs, `named`."""
-    return named(study.curves(trained(configs)), None)
+    return nb.curves_of(trained(configs))
 
 
 def trained(configs: Sequence[study.RunConfig]) -> list[study.RunConfig]:
@@ -25,11 +32,11 @@ def trained(configs: Sequence[study.RunConfig]) -> list[study.RunConfig]:
 
 
 def collapse(nb: Notebook, curves: pd.DataFrame, runs: Sequence[str], suffix: str = "") -> None:
-    """Figure: JEPA loss, RankMe and feature spread over training.
+    """Figure: JEPA loss, RankMe and feature spread over training; reading, how it ended too.
 
     Parameters
     ----------
-    curves : of `study.curves`, with `name`.
+    curves : of `Notebook.curves_of`.
     runs : addresses, for the provenance of the figure.
     suffix : of the artefact's name.
     """
@@ -38,15 +45,26 @@ def collapse(nb: Notebook, curves: pd.DataFrame, runs: Sequence[str], suffix: st
         "rank_me": "RankMe of mean tokens",
         "feature_std": "feature std",
     }
-    nb.out.figure(
-        plots.curves(curves, list(labels), by="name", ylabels=labels),
-        f"curves{suffix}",
-        curves[["name", "seed", "step", *labels]],
-        "Loss and collapse diagnostics of the evaluated encoder over training; bands: lowest to "
-        "highest seed",
-        runs,
-    )
-    print(findings.collapse_at_end(curves))
+    if len(curves):
+        marks = [c for c in ("source",) if c in curves]
+        nb.out.figure(
+            plots.curves(curves, list(labels), by="name", ylabels=labels),
+            f"curves{suffix}",
+            curves[["name", "seed", "step", *labels, *marks]],
+            "Loss and collapse diagnostics of the evaluated encoder over training; bands: lowest "
+            "to highest seed",
+            runs,
+        )
+    if nb.live:
+        print(findings.collapse_at_end(curves))
+        return
+    ends = nb.ends[nb.ends.run.isin(runs)]
+    if len(ends):
+        table = at_end(ends, list(labels)).rename(columns=labels)
+        caption = "How the trainings ended, mean over seeds"
+        table = table.assign(source=f"{nb.profile.name}, recorded")
+        nb.out.table(table, f"ends{suffix}", caption, runs, digits=3)
+        print(findings.collapse_at_end(ends))
 
 
 def shares(
@@ -65,9 +83,16 @@ def shares(
 
     Returns
     -------
-    Series: the share of every term late in the training (%).
+    Series: the share of every term late in the training (%); empty where a notebook reads and the
+    run's curves are not kept.
     """
+    if not len(curves) or not len(of_forms(curves, [(config.variant, config.form)])):
+        return pd.Series(dtype=float)
+    form, regime = config.form, config.regime
+    config = study.resolve(config.variant, form, nb.size_of(curves), config.seed, regime)
     parts = term_shares(curves, config)
+    if "source" in curves:
+        parts = parts.assign(source=curves.source.iloc[0])
     title = plots.label(ablation.name(config.variant, config.form))
     caption = f"{title}: the weighted loss and each term's share of it"
     nb.out.figure(plots.shares(parts), artefact, parts, caption, runs)
@@ -94,7 +119,7 @@ def training(
     -------
     DataFrame: a row per pair, the share of every term late in the training (%).
     """
-    own, curves = trained(configs), curves_of(configs)
+    own, curves = trained(configs), curves_of(nb, configs)
     collapse(nb, drop(curves, "name", without), nb.hashes(own), suffix)
     late = []
     for variant, form in pairs:
@@ -102,15 +127,17 @@ def training(
         plain = "".join(ch if ch.isalnum() else "_" for ch in f"{variant}_{form}")
         runs = nb.hashes([c for c in own if (c.variant, c.form) == (variant, form)])
         share = shares(nb, curves, config, runs, f"shares_{plain}")
-        late.append({"variant": ablation.name(variant, form)} | share.to_dict())
+        if len(share):
+            late.append({"variant": ablation.name(variant, form)} | share.to_dict())
     table = pd.DataFrame(late)
-    nb.out.table(
-        table,
-        f"shares{suffix}",
-        "Share of each weighted term in the loss, percent, second half of the training",
-        nb.hashes(own),
-        digits=1,
-    )
+    if late:
+        nb.out.table(
+            table,
+            f"shares{suffix}",
+            "Share of each weighted term in the loss, percent, second half of the training",
+            nb.hashes(own),
+            digits=1,
+        )
     print(findings.share_of_added_terms(table))
     return table
 
@@ -178,8 +205,8 @@ def results(
         ),
         f"gains{suffix}",
         gains,
-        f"Points against {plots.label(baseline)} of the same seed, t intervals over seeds; filled: "
-        "live, hollow: recorded",
+        f"Points against {plots.label(baseline)} of the same seed, t intervals over seeds"
+        f"{nb.marks}",
         runs,
     )
     nb.out.table(

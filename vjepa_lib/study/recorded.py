@@ -16,6 +16,7 @@ import json
 import random
 import sys
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -104,11 +105,14 @@ def made_by(profile: str = PROFILE, folder: Path = FOLDER) -> pd.DataFrame:
     """
     table = runs(profile, folder)
     kept = table["code"] if "code" in table else pd.Series("", table.index)
-    differs = []
+    differs, today = [], {}
     for row, code in zip(table.itertuples(), kept.fillna(""), strict=True):
         then = dict(part.split("=") for part in code.split())
-        now = code_of(resolve(row.variant, row.form, row.profile, int(row.seed), row.regime))
-        differs.append(changed(then, now) if then else "code before it was fingerprinted")
+        names = (row.variant, row.form, row.profile, int(row.seed), row.regime)
+        key = (*names[:3], row.regime)  # the code of a run does not depend on its seed
+        if key not in today:
+            today[key] = code_of(resolve(*names))
+        differs.append(changed(then, today[key]) if then else "code before it was fingerprinted")
     made = [
         f"commit {commit[:7]}" if what else "today"
         for commit, what in zip(table.get("commit", ()), differs, strict=True)
@@ -119,6 +123,13 @@ def made_by(profile: str = PROFILE, folder: Path = FOLDER) -> pd.DataFrame:
 
 def made_by_whom(profile: str = PROFILE, folder: Path = FOLDER) -> str:
     """`made_by` in a few words for captions: 'today', or the commits whose code was another."""
+    path = folder / f"{profile}_runs.csv"
+    return _by_whom(profile, folder, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=8)
+def _by_whom(profile: str, folder: Path, _changed: int) -> str:
+    """`made_by_whom`, once as long as the table is the same: every caption asks."""
     code = made_by(profile, folder).code.unique()
     return ", ".join(sorted(set(code) - {"today"})) or "today"
 
