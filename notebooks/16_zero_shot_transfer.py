@@ -32,7 +32,8 @@
 # trained: [analysis plan](../docs/analysis_plan.md), [design log](../docs/design_log.md).
 
 # %% tags=["parameters"]
-PROFILE: str = None  # smoke, mini or small; None: VJEPA_PROFILE, else mini
+LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
+PROFILE: str = None  # smoke, mini or small, to train; None: read, or mini where LIVE is True
 SEEDS: list = None  # [0, 1] or "0,1"; None: VJEPA_SEEDS, else the seeds of the profile
 JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
@@ -42,7 +43,7 @@ from vjepa_lib.analysis import transfer_answer, transfer_score, transfer_views
 from vjepa_lib.show import notebook, plots, strips
 from vjepa_lib.study import transfer_recorded
 
-nb = notebook.open_notebook("16_zero_shot_transfer", PROFILE, SEEDS, JOBS, DEVICE)
+nb = notebook.open_notebook("16_zero_shot_transfer", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
 evidence = transfer_answer.Evidence(transfer_recorded.load())  # profile small, all recorded runs
 runs = sorted(set(evidence.own().run))
 print(transfer_answer.recorded(evidence))

@@ -18,19 +18,20 @@ def _of_study(table: pd.DataFrame) -> pd.DataFrame:
     return table[decisive | (table.variant == "random_init")]
 
 
-def levels(e: Evidence, by: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Transfer scores with t intervals over seeds: what each encoder reaches.
+def levels(e: Evidence, by: tuple[str, ...] = (), reading: str = "zero-shot") -> pd.DataFrame:
+    """Scores with t intervals over seeds: what each encoder reaches.
 
     Parameters
     ----------
     by : 'task' or 'shift', to keep apart.
+    reading : one of `transfer_score.READINGS`.
 
     Returns
     -------
     DataFrame of `by`, `variant`, `score`, `low`, `high` (NaN where seeds fall into two kinds or
     there is one), `n_seeds`, `outcomes`.
     """
-    table = _of_study(transfer_score.scores(e.shares(), by))
+    table = _of_study(transfer_score.scores(e.shares(reading), by))
     out = []
     for key, rows in table.groupby(["variant", *by], sort=False):
         found = statistics.mean_interval(rows.score)
@@ -67,6 +68,25 @@ def by_severity(e: Evidence) -> pd.DataFrame:
     return _in_order(wide.reset_index().rename_axis(columns=None))
 
 
+def accuracies(e: Evidence) -> pd.DataFrame:
+    """Plain accuracies of the decisive variants: the mean over tasks (and shifts), in percent.
+
+    Returns
+    -------
+    DataFrame, a row a variant: `source`; zero-shot at severity `1` to `4`; `re-trained` at
+    severity 4; zero-shot `score`; `n_seeds`.
+    """
+    rows = _of_study(e.own())
+    rows = rows[(rows.reading == "linear") & rows.task.isin(worlds.TASKS)]
+    own = rows[rows.fitted == "source"]
+    wide = own.pivot_table(index="variant", columns="severity", values="top1")
+    wide = wide.rename(columns={0: "source"} | {s: str(s) for s in worlds.SEVERITIES})
+    again = rows[rows.fitted == "target"].groupby("variant").top1.mean()
+    scored = _of_study(transfer_score.scores(e.shares())).groupby("variant").score
+    wide = wide.assign(**{"re-trained": again, "score": scored.mean(), "n_seeds": scored.size()})
+    return _in_order(wide.reset_index().rename_axis(columns=None))
+
+
 def cells(e: Evidence, whole: str, part: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A primary contrast in every task and shift: (points of the score, whether clear).
 
@@ -79,7 +99,7 @@ def cells(e: Evidence, whole: str, part: str) -> tuple[pd.DataFrame, pd.DataFram
     found = e.contrasts(by=("task", "shift"), pairs=[(whole, part)])
     shape = {"index": "task", "columns": "shift"}
     return tuple(
-        found.pivot(values=v, **shape).reindex(list(worlds.TASKS))[list(worlds.SHIFTS)]
+        found.pivot(values=v, **shape).reindex(list(worlds.TASKS), columns=list(worlds.SHIFTS))
         for v in ("effect", "clear")
     )
 

@@ -3,7 +3,7 @@
 Each function takes a table (or frames), draws on a new figure and returns it; `Gallery.figure`
 saves it. Nothing is computed here that a reader would want to check. Seaborn draws what it has a
 plot for: points with intervals, lines with bands, heat maps, scatter, facets. Stacked loss shares,
-frames under masks and the placing of labels are our own.
+frames under masks, tables of verdicts and the placing of labels are our own.
 """
 
 from vjepa_lib.show.look import COLUMN, PAGE, colour, label, line, marker
@@ -12,6 +12,7 @@ from vjepa_lib.show.plots.heat import heatmap
 from vjepa_lib.show.plots.points import effects, intervals
 from vjepa_lib.show.plots.scatter import tradeoff
 from vjepa_lib.show.plots.time import curves, shares
+from vjepa_lib.show.plots.verdict_table import verdict_table
 
 __all__ = [
     "COLUMN",
@@ -27,4 +28,5 @@ __all__ = [
     "marker",
     "shares",
     "tradeoff",
+    "verdict_table",
 ]

@@ -1,0 +1,221 @@
+"""The first page: what the README shows of the recorded results, and its pictures.
+
+`python -m vjepa_lib.show.front` writes both anew (`make notebooks` does it as well). In the README
+each piece stands between `<!-- made: NAME -->` and `<!-- end -->`; pictures are in
+`docs/pictures/`, and `index.json` there keeps a digest of the tables they were drawn from, so that
+a picture older than the records is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vjepa_lib import study
+from vjepa_lib.analysis import answer, transfer_answer, transfer_views
+from vjepa_lib.audit import published, twelve_claims
+from vjepa_lib.audit.released_code import own_effects
+from vjepa_lib.audit.verdicts import (
+    Audit,
+    audit_claims,
+    implementation_evidence,
+    own_run_evidence,
+)
+from vjepa_lib.errors import CompanionError, DataError
+from vjepa_lib.provenance import ROOT
+from vjepa_lib.show import plots
+from vjepa_lib.show.gallery import _draw, _write
+from vjepa_lib.show.look import label, style
+from vjepa_lib.show.tables import format_table
+from vjepa_lib.study import measured, recorded, transfer_recorded
+
+README = ROOT / "README.md"
+PICTURES = ROOT / "docs" / "pictures"
+_PIECE = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.S)
+
+
+@lru_cache(maxsize=1)
+def evidence() -> transfer_answer.Evidence:
+    """Recorded runs of the transfer study."""
+    return transfer_answer.Evidence(transfer_recorded.load())
+
+
+@lru_cache(maxsize=1)
+def audit() -> Audit:
+    """The twelve claims against published numbers, recorded measurements and recorded runs."""
+    facts = implementation_evidence(measured.read("implementation_facts"), twelve_claims.FACTS)
+    rows = recorded.load(study.NOTEBOOK_RUNS["02"], recorded.PROFILE)
+    own = own_run_evidence(own_effects(rows), twelve_claims.EXPECTED)
+    return audit_claims(
+        published.load_claims(), published.load_results(), twelve_claims.CHECKS, facts, own
+    )
+
+
+# --- pieces of text -----------------------------------------------------------------------------
+
+
+def _bullets(sentences: list[str]) -> str:
+    return "".join(f"- {s}\n" for s in sentences)
+
+
+def short_answer() -> str:
+    """The answer in three sentences, and how much of the plan they stand on."""
+    asked = (*transfer_answer.SHORT, transfer_answer.recorded)
+    said = [s for ask in asked if (s := ask(evidence()))]
+    return "\n\n".join(said) + "\n"
+
+
+def long_answer() -> str:
+    """Everything else that the transfer study shows."""
+    asked = [s for s in transfer_answer.SENTENCES if s not in transfer_answer.SHORT]
+    asked.remove(transfer_answer.recorded)
+    said = [s for ask in asked if (s := ask(evidence()))]
+    said.append(transfer_answer.fallen(transfer_views.over_training(transfer_recorded.curves())))
+    return _bullets([s for s in said if s])
+
+
+def accuracies() -> str:
+    """Plain accuracies beside the score."""
+    table = transfer_views.accuracies(evidence())
+    table = table.assign(variant=table.variant.map(label)).rename(
+        columns={str(s): f"severity {s}" for s in range(1, 5)} | {"variant": "objective"}
+    )
+    return format_table(table.rename(columns={"n_seeds": "seeds"}), {"seeds": 0} | _one(table))
+
+
+def _one(table: pd.DataFrame) -> dict[str, int]:
+    return {str(c): 1 for c in table.columns if c not in ("n_seeds", "objective")}
+
+
+def retrained() -> str:
+    """What probes say that are trained anew in every domain."""
+    return _bullets(answer.sentences(recorded.load(), recorded.runs()))
+
+
+def verdicts() -> str:
+    """How many claims got which verdict."""
+    counts = audit().verdicts.verdict.value_counts()
+    said = ", ".join(f"{n} *{v}*" for v, n in counts.items())
+    return f"Of the report's {int(counts.sum())} claims: {said}.\n"
+
+
+PIECES: dict[str, Callable[[], str]] = {
+    "answer": short_answer,
+    "accuracies": accuracies,
+    "more": long_answer,
+    "retrained": retrained,
+    "verdicts": verdicts,
+}
+
+
+def fill(text: str) -> str:
+    """A text with every piece made anew.
+
+    Raises
+    ------
+    DataError : a piece that nobody makes.
+    """
+
+    def piece(found: re.Match) -> str:
+        name = found["name"]
+        if name not in PIECES:
+            raise DataError(f"No piece {name!r}: there are {', '.join(PIECES)}.")
+        return f"{found[1]}\n{PIECES[name]().strip()}\n\n{found[3]}"
+
+    return _PIECE.sub(piece, text)
+
+
+# --- pictures -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the README: the table it shows, how it is drawn."""
+
+    data: Callable[[], pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Figure]
+
+    def digest(self) -> str:
+        """Of the numbers drawn, to six digits."""
+        text = self.data().to_csv(float_format="%.6g", lineterminator="\n")
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _answer_data() -> pd.DataFrame:
+    """Scores on the source, zero-shot and re-trained, with intervals."""
+    asked = {"source": "on the source", "zero-shot": "zero-shot", "re-trained": "re-trained"}
+    found = [
+        transfer_views.levels(evidence(), reading=reading).assign(reading=title)
+        for reading, title in asked.items()
+    ]
+    return pd.concat(found, ignore_index=True)
+
+
+def _draw_answer(table: pd.DataFrame) -> Figure:
+    return plots.intervals(table, "score", panel="reading", xlabel="score (0 chance, 100 ceiling)")
+
+
+DRAWN: dict[str, Picture] = {
+    "answer": Picture(_answer_data, _draw_answer),
+    "verdicts": Picture(
+        lambda: audit().verdicts[["claim", "published_verdict", "verdict"]], plots.verdict_table
+    ),
+}
+
+
+def stale(folder: Path = PICTURES) -> list[str]:
+    """Pictures that are missing, or drawn from other numbers than those recorded today."""
+    index = folder / "index.json"
+    kept = json.loads(index.read_text()) if index.exists() else {}
+    return [
+        name
+        for name, picture in DRAWN.items()
+        if kept.get(name) != picture.digest() or not (folder / f"{name}.png").exists()
+    ]
+
+
+def write(readme: Path = README, folder: Path = PICTURES) -> list[str]:
+    """Draw what is stale and fill the README; returns what was drawn.
+
+    Raises
+    ------
+    DataError : a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = stale(folder)
+    for name in drawn:
+        picture = DRAWN[name]
+        with style():
+            # On white, so that it reads on a dark page too.
+            figure = picture.draw(picture.data())
+            how = {"dpi": 150, "facecolor": "white", "metadata": {"Software": None}}
+            _draw(figure, folder / f"{name}.png", **how)
+    index = {name: picture.digest() for name, picture in DRAWN.items()}
+    _write(folder / "index.json", json.dumps(index, indent=1) + "\n")
+    text = readme.read_text(encoding="utf-8")
+    if (filled := fill(text)) != text:
+        _write(readme, filled)
+    return drawn
+
+
+def main() -> int:
+    """Command line; returns the exit status."""
+    try:
+        print(f"drawn: {', '.join(write()) or 'nothing, all pictures are up to date'}")
+    except CompanionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
