@@ -20,9 +20,11 @@ import nbformat
 
 from vjepa_lib.errors import CompanionError, ConfigError
 from vjepa_lib.provenance import ROOT
+from vjepa_lib.study.measured import measuring
 
 NOTEBOOKS = ROOT / "notebooks"
 LARGEST, TOGETHER = 1_500_000, 15_000_000  # bytes of one notebook, and of all
+PATIENCE = 900  # seconds a cell may take; it takes seconds where nothing else runs
 # What would make a notebook train, or read other runs than the recorded ones.
 SETTINGS = ("VJEPA_PROFILE", "VJEPA_SEEDS", "VJEPA_JOBS", "VJEPA_DEVICE")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -88,13 +90,13 @@ def execute(source: Path) -> tuple[str, float]:
     """
     import jupytext
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
     book = jupytext.read(source)
     start = time.perf_counter()
     client = NotebookClient(
         book,
-        timeout=600,
+        timeout=None if measuring() else PATIENCE,
         kernel_name="python3",
         resources={"metadata": {"path": str(source.parent)}},
         extra_arguments=["--IPKernelApp.log_level=40"],
@@ -104,6 +106,11 @@ def execute(source: Path) -> tuple[str, float]:
             client.execute()
     except CellExecutionError as error:
         raise CompanionError(f"{source.stem}: {error.ename}: {error.evalue}") from None
+    except CellTimeoutError:
+        raise CompanionError(
+            f"{source.stem}: a cell took longer than {PATIENCE // 60} minutes, where reading takes "
+            f"seconds."
+        ) from None
     text = nbformat.writes(normalise(book, source.stem), version=4) + "\n"
     if len(text.encode()) > LARGEST:
         raise CompanionError(

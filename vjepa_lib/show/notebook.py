@@ -178,7 +178,7 @@ class Notebook:
         name = f"{config.variant}_after_{steps}_steps_{config.profile}"
         if self.live:
             return at_work.early_trainer(config, self.clips, steps)
-        if measuring():
+        if measured.measuring():
             kept.keep_trainer(at_work.early_trainer(config, self.clips, steps), name)
         return kept.load_trainer(config, name)
 
@@ -192,7 +192,7 @@ class Notebook:
         """
         if self.live:
             return measure(*args, **options)
-        if measuring():
+        if measured.measuring():
             return measured.record(what, self.profile.name, measure, *args, **options)
         return measured.read(what)
 
@@ -213,11 +213,6 @@ class Notebook:
             f"**Reading**: {len(own)} recorded runs of profile `{size}`, seeds {seeds}, made by "
             f"commit {commits}. Nothing is trained; `LIVE = True` in the cell above trains anew."
         )
-
-
-def measuring() -> bool:
-    """Whether recorded measurements are to be made anew (`make notebooks MEASURE=1`)."""
-    return os.environ.get("VJEPA_MEASURE", "") not in ("", "0")
 
 
 def undeclared(cells: Sequence[str]) -> tuple[list[str], list[str]]:

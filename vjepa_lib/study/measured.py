@@ -7,6 +7,7 @@ made anew by `make notebooks MEASURE=1`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ FOLDER = RECORDED / "measured"
 COLUMNS = ("name", "tables", "profile", "commit", "date", "cpu")
 
 Tables = pd.DataFrame | tuple[pd.DataFrame, ...]
+
+
+def measuring() -> bool:
+    """Whether measurements are to be made anew (`make notebooks MEASURE=1`)."""
+    return os.environ.get("VJEPA_MEASURE", "") not in ("", "0")
 
 
 def index(folder: Path = FOLDER) -> pd.DataFrame:
