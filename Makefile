@@ -77,6 +77,7 @@ reproduce: $(STAMP)
 notebooks: export VJEPA_MEASURE := $(MEASURE)
 notebooks: $(STAMP)
 	@$(PY) -m vjepa_lib.show.executed --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))
+	@$(PY) -m vjepa_lib.show.front
 
 # The tests train in a folder of their own, at the smallest profile.
 test: export VJEPA_PROFILE := smoke

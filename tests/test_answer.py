@@ -1,13 +1,9 @@
 """Sentences of the answer: made by results, turned round by other results, absent without them."""
 
-import re
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
 from vjepa_lib.analysis import answer, combination
-from vjepa_lib.study import recorded
 
 BENCHMARKS = ("appearance", "fine_motion", "order", "actions", "shift_kinetics", "shift_hacs")
 BOTH = ("fwm_hw_ld+vclr", "described")
@@ -175,10 +171,3 @@ def test_other_worlds_and_readings_go_through():
 def test_one_seed_carries_no_sentence():
     assert not answer.sentences(made(BASE | {BOTH: 90.0}, seeds=1))
     assert set(combination.GROUPS["shifted"]) == set(combination.SHIFTED)
-
-
-def test_the_readme_says_what_the_recorded_runs_show():
-    text = (Path(__file__).parent.parent / "README.md").read_text()
-    section = text.split("## The answer, so far")[1].split("Points against the baseline")[0]
-    bullets = [re.sub(r"\s+", " ", b).strip() for b in section.split("\n- ")[1:]]
-    assert bullets == answer.sentences(recorded.load(), recorded.runs())

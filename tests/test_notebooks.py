@@ -21,7 +21,7 @@ def cells(path):
 
 
 def test_there_are_notebooks():
-    assert [p.name[:2] for p in SOURCES] == [f"{n:02d}" for n in range(16)] + ["99"]
+    assert [p.name[:2] for p in SOURCES] == [f"{n:02d}" for n in range(17)] + ["99"]
     text = (ROOT / "README.md").read_text() + (
         ROOT / "notebooks/00_map_of_the_study.py"
     ).read_text()

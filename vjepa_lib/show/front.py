@@ -21,7 +21,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vjepa_lib import study
-from vjepa_lib.analysis import answer, transfer_answer, transfer_views
+from vjepa_lib.analysis import answer, combination, transfer_answer, transfer_views
 from vjepa_lib.audit import published, twelve_claims
 from vjepa_lib.audit.released_code import own_effects
 from vjepa_lib.audit.verdicts import (
@@ -101,6 +101,11 @@ def retrained() -> str:
     return _bullets(answer.sentences(recorded.load(), recorded.runs()))
 
 
+def retrained_table() -> str:
+    """Every combination and part against the baseline, with probes trained anew."""
+    return format_table(combination.answer(recorded.load()))
+
+
 def verdicts() -> str:
     """How many claims got which verdict."""
     counts = audit().verdicts.verdict.value_counts()
@@ -113,6 +118,7 @@ PIECES: dict[str, Callable[[], str]] = {
     "accuracies": accuracies,
     "more": long_answer,
     "retrained": retrained,
+    "retrained-table": retrained_table,
     "verdicts": verdicts,
 }
 
