@@ -10,7 +10,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from vjepa_lib.errors import ConfigError, DataError, ShapeError
-from vjepa_lib.maps import clip_maps, main, token_maps, write_maps
+from vjepa_lib.maps import (
+    clip_maps,
+    compare_maps,
+    main,
+    token_maps,
+    variance_shares,
+    write_maps,
+)
 from vjepa_lib.model.grid import Grid
 from vjepa_lib.model.vit import Encoder, EncoderConfig
 from vjepa_lib.study.run_folders import open_run
@@ -96,6 +103,33 @@ def test_maps_are_those_of_the_last_level(run_folder):
     clip = (scaled - mean.view(3, 1, 1, 1)) / std.view(3, 1, 1, 1)
     want = token_maps(encoder(clip)[0, :, 24:], encoder.grid).astype(int)
     assert np.abs(clip_maps(encoder, frames) - want).max() <= 1
+
+
+def test_several_encoders_stand_below_their_clip():
+    frames = np.random.default_rng(5).integers(0, 255, (4, 24, 24, 3), np.uint8)
+    torch.manual_seed(1)
+    pair = {"one": Encoder(TINY).eval(), "other": Encoder(TINY).eval()}
+    rows, shares = compare_maps(pair, torch.from_numpy(frames))
+    assert [title for title, *_ in rows] == ["clip", "one", "other"]
+    np.testing.assert_array_equal(rows[0][1], frames)
+    large = clip_maps(pair["other"], frames).repeat(2, 0).repeat(8, 1).repeat(8, 2)
+    np.testing.assert_array_equal(rows[2][1], large)
+    assert shares.encoder.tolist() == ["one", "other"]
+    assert shares["three components"].between(0, 100).all()
+
+
+def test_variance_is_told_apart_by_place_and_time():
+    """Tokens made of a part that only places have and one that only time steps have."""
+    rng = np.random.default_rng(6)
+    place, time = rng.standard_normal((1, 20, 8)), rng.standard_normal((3, 1, 8))
+    place, time = place - place.mean(1), time - time.mean(0)
+    shares = variance_shares((2 * place + time + 7).reshape(-1, 8), GRID)
+    a, b = 4 * (place**2).mean(), (time**2).mean()
+    assert shares["between places"] == pytest.approx(100 * a / (a + b))
+    assert shares["between time steps"] == pytest.approx(100 * b / (a + b))
+    assert shares["both at once"] == pytest.approx(0, abs=1e-6)
+    assert variance_shares(rng.standard_normal((60, 3)), GRID)["three components"] > 99.999
+    assert np.isnan(variance_shares(np.full((60, 5), 3.3), GRID)["between places"])
 
 
 # --- files ------------------------------------------------------------------------------------

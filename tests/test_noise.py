@@ -328,20 +328,3 @@ def test_seeds_on_shared_clips_are_not_more_clips():
     assert (one["low"], one["high"]) == (float(want[0]), float(want[1]))
     full = st.shared_clips_interval([1000, 1000], 1000)
     assert full["low"] < 1 == full["high"]
-
-
-@pytest.mark.parametrize(
-    ("method", "theirs"), [("holm", "holm"), ("bh", "fdr_bh"), ("bonferroni", "bonferroni")]
-)
-def test_corrections_are_those_of_statsmodels(method, theirs):
-    from statsmodels.stats.multitest import multipletests
-
-    rng = np.random.default_rng(0)
-    for n in (1, 2, 7, 40):
-        p = rng.uniform(size=n) ** 3
-        p[: n // 3] = p[0]  # ties
-        expected = multipletests(p, method=theirs)[1]
-        assert st.adjust(p, method) == pytest.approx(expected)
-    some = np.array([0.01, np.nan, 0.04])
-    assert np.isnan(st.adjust(some, method)[1])
-    assert st.adjust(some, "none")[[0, 2]].tolist() == [0.01, 0.04]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from sklearn.decomposition import PCA
@@ -29,6 +30,16 @@ from vjepa_lib.video.encode import write_video
 
 ROBUST = (1.0, 99.0)  # percentiles that become 0 and 255: single odd tokens do not dim the rest
 GREY = 128  # a component along which nothing varies
+
+
+def _checked(tokens: np.ndarray | torch.Tensor, grid: Grid) -> np.ndarray:
+    """Tokens [N, D] of one clip as float64, or a sentence."""
+    x = np.asarray(torch.as_tensor(tokens).detach().cpu().double())
+    if x.ndim != 2 or len(x) != grid.n:
+        raise ShapeError(f"Maps take tokens [{grid.n}, D] of one clip, not {list(x.shape)}.")
+    if not np.isfinite(x).all():
+        raise DataError("The tokens are not finite: the encoder or the clip is damaged.")
+    return x
 
 
 def token_maps(tokens: np.ndarray | torch.Tensor, grid: Grid) -> np.ndarray:
@@ -51,11 +62,7 @@ def token_maps(tokens: np.ndarray | torch.Tensor, grid: Grid) -> np.ndarray:
     ShapeError : tokens are not [N, D] for this grid.
     DataError : tokens are not finite.
     """
-    x = np.asarray(torch.as_tensor(tokens).detach().cpu().double())
-    if x.ndim != 2 or len(x) != grid.n:
-        raise ShapeError(f"Maps take tokens [{grid.n}, D] of one clip, not {list(x.shape)}.")
-    if not np.isfinite(x).all():
-        raise DataError("The tokens are not finite: the encoder or the clip is damaged.")
+    x = _checked(tokens, grid)
     count = min(3, *x.shape)
     scores = np.zeros((len(x), 3))
     scores[:, :count] = PCA(count, svd_solver="full").fit_transform(x)
@@ -65,6 +72,40 @@ def token_maps(tokens: np.ndarray | torch.Tensor, grid: Grid) -> np.ndarray:
     unit = (scores - low) / np.where(varies, spread, 1.0)
     colours = np.where(varies, np.rint(255 * np.clip(unit, 0, 1)), GREY)
     return colours.astype(np.uint8).reshape(*grid.shape, 3)
+
+
+def variance_shares(tokens: np.ndarray | torch.Tensor, grid: Grid) -> dict[str, float]:
+    """Where the tokens of one clip differ: from place to place, from time step to time step.
+
+    The variance of a token grid splits exactly into that of the places' means over time, that of
+    the time steps' means over places, and what neither has (a two-way analysis of variance).
+
+    Parameters
+    ----------
+    tokens : [N, D] of one clip, in the grid's order.
+    grid : of N tokens.
+
+    Returns
+    -------
+    dict of percentages of all variance, NaN where all tokens are equal: `three components` (those
+    that become colours), `between places`, `between time steps`, `both at once`.
+
+    Raises
+    ------
+    ShapeError, DataError : as `token_maps`.
+    """
+    x = _checked(tokens, grid)
+    least = 1e-18 * (x**2).sum()  # rounding, where all tokens are equal
+    x = x - x.mean(0)
+    total = (x**2).sum()
+    by_place = x.reshape(grid.t, -1, x.shape[1])  # [T, HW, D]
+    parts = {
+        "three components": (np.linalg.svd(x, compute_uv=False)[:3] ** 2).sum(),
+        "between places": grid.t * (by_place.mean(0) ** 2).sum(),
+        "between time steps": by_place.shape[1] * (by_place.mean(1) ** 2).sum(),
+    }
+    parts["both at once"] = total - parts["between places"] - parts["between time steps"]
+    return {k: 100 * v / total if total > least else np.nan for k, v in parts.items()}
 
 
 def beside_frames(frames: np.ndarray, maps: np.ndarray, grid: Grid) -> np.ndarray:
@@ -79,9 +120,44 @@ def beside_frames(frames: np.ndarray, maps: np.ndarray, grid: Grid) -> np.ndarra
 @torch.inference_mode()
 def clip_maps(encoder: Encoder, frames: np.ndarray) -> np.ndarray:
     """Maps uint8 [T, h, w, 3] of a clip uint8 [F, H, W, 3] in an encoder's own size."""
+    return token_maps(_clip_tokens(encoder, frames), encoder.grid)
+
+
+def _clip_tokens(encoder: Encoder, frames: np.ndarray) -> torch.Tensor:
+    """Tokens [N, D] of a clip uint8 [F, H, W, 3]."""
     device = next(encoder.parameters()).device
     clip = torch.from_numpy(np.ascontiguousarray(frames.transpose(3, 0, 1, 2)))[None].to(device)
-    return token_maps(encoder(normalise(clip), levels=False)[0], encoder.grid)
+    return encoder(normalise(clip), levels=False)[0]
+
+
+@torch.inference_mode()
+def compare_maps(
+    encoders: Mapping[str, Encoder], frames: np.ndarray | torch.Tensor
+) -> tuple[list[tuple[str, np.ndarray, None]], pd.DataFrame]:
+    """A clip, and below it what each of several encoders makes of it.
+
+    Every encoder's colours are its own: that two maps have one colour means nothing, that two
+    places of one map have it means that they are alike to that encoder.
+
+    Parameters
+    ----------
+    encoders : title -> encoder, all of the clip's size.
+    frames : uint8 [F, H, W, 3]
+
+    Returns
+    -------
+    rows (title, frames, None) for `plots.clips`; DataFrame, a row per encoder: `encoder` and the
+    columns of `variance_shares`.
+    """
+    frames = np.asarray(frames)
+    rows: list[tuple[str, np.ndarray, None]] = [("clip", frames, None)]
+    shares = []
+    for title, encoder in encoders.items():
+        grid, tokens = encoder.grid, _clip_tokens(encoder, frames)
+        large = beside_frames(frames, token_maps(tokens, grid), grid)
+        rows.append((title, large[:, : grid.height, grid.width : 2 * grid.width], None))
+        shares.append({"encoder": title} | variance_shares(tokens, grid))
+    return rows, pd.DataFrame(shares)
 
 
 def write_maps(
