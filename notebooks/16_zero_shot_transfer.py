@@ -145,7 +145,7 @@ nb.out.table(
     "The four primary contrasts of the transfer score: paired differences over seeds with t "
     "intervals, p values corrected by Holm",
     runs,
-    digits={"p": 4, "p_adjusted": 4, "n_seeds": 0},
+    digits={"p_adjusted": 4, "n_seeds": 0, "n_above": 0},
 )
 print(transfer_answer.combination(evidence))
 print(transfer_answer.new_clips(evidence))
@@ -163,7 +163,7 @@ for whole, part in transfer_score.PRIMARY[::2]:
         continue  # not recorded yet
     fig = plots.heatmap(effect, mark=clear, bar_label="points of the score", width=5)
     name = f"cells_{whole}_{part}".replace("+", "_")
-    caption = f"{transfer_answer.TITLES[whole]} minus {transfer_answer.TITLES[part]}"
+    caption = f"{transfer_score.TITLES[whole]} minus {transfer_score.TITLES[part]}"
     nb.out.figure(fig, name, effect.reset_index(), f"{caption}, by task and shift", runs)
 print(transfer_answer.by_shift(evidence))
 print(transfer_answer.by_task(evidence))
@@ -221,7 +221,7 @@ nb.out.table(
     "settings",
     "The primary contrasts with other settings; `changed` says what is not as in the study",
     runs,
-    digits={"n_seeds": 0},
+    digits={"n_seeds": 0, "n_above": 0},
 )
 print(transfer_answer.settings_that_turn(evidence) or "No run with another setting is recorded.")
 

@@ -125,7 +125,7 @@ def test_seeds_of_two_kinds_have_no_interval(readings):
     row = found[(found.whole == "ld+vclr") & (found.part == "vclr")].iloc[0]
     assert np.isnan(row.p) and "3 of 4 seeds" in row.outcomes
     said = transfer_answer.sentences(fallen, [transfer_answer.combination])[0]
-    assert "3 of 4 seeds" in said and "LD with VCLR is undecided" in said
+    assert "above in 3 of 4 seeds" in said and "LD with VCLR is undecided" in said
 
 
 def test_the_crossed_interval_has_the_same_middle(readings):

@@ -13,18 +13,13 @@ import pandas as pd
 
 from vjepa_lib import study
 from vjepa_lib.analysis import statistics, transfer_score
-from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, MARGIN, PRIMARY
-
-# Names as they stand in sentences.
-TITLES = {
-    "baseline": "the baseline",
-    "ld": "LD",
-    "vclr": "VCLR",
-    "ld+vclr": "LD with VCLR",
-    "fwm_hw_ld": "FWM-HW-LD",
-    "fwm_hw_ld+vclr": "FWM-HW-LD with VCLR",
-    "random_init": "the untrained encoder",
-}
+from vjepa_lib.analysis.transfer_score import (
+    DECISIVE,
+    DECISIVE_SEEDS,
+    MARGIN,
+    PRIMARY,
+    TITLES,
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +95,13 @@ def number(row) -> str:
     return f"{row.effect:+.1f} points [{row.low:+.1f}, {row.high:+.1f}]"
 
 
+def told(row) -> str:
+    """A contrast in words: its number, or where seeds are of two kinds, in how many it is up."""
+    if not row.outcomes:
+        return number(row)
+    return f"above in {row.n_above:.0f} of {row.n_seeds:.0f} seeds ({row.outcomes})"
+
+
 def side(row, corrected: bool = True) -> str:
     """'above', 'below', 'same' (shown to be within the margin), 'open', or 'two kinds'."""
     if row.outcomes:
@@ -167,7 +169,8 @@ def combination(e: Evidence) -> str | None:
     for whole in dict.fromkeys(w for w, _ in PRIMARY):
         rows = list(found[found.whole == whole].itertuples())
         parts = " and ".join(
-            f"{r.outcomes or number(r)} against {TITLES[r.part]} (Holm p {r.p_adjusted:.2g})"
+            f"{told(r)} against {TITLES[r.part]}"
+            + ("" if r.outcomes else f" (Holm p {r.p_adjusted:.2g})")
             for r in rows
         )
         said.append(f"{TITLES[whole]} {verdict(*rows)}: {parts}")
@@ -189,9 +192,11 @@ def new_clips(e: Evidence) -> str | None:
         if not a.outcomes and (a.low > 0 or a.high < 0) != (b.low > 0 or b.high < 0)
     ]
     if not other:
+        usual = [r for r in found.itertuples() if not r.outcomes]
+        clear = sum(r.low > 0 or r.high < 0 for r in usual)
         return (
-            "Counting new test clips as well as new seeds (a crossed bootstrap) leaves out zero "
-            "in the same contrasts."
+            "Counting new test clips as well as new seeds (a crossed bootstrap) changes nothing: "
+            f"zero is left out of {clear} of {len(usual)} intervals, as it is for seeds alone."
         )
     return (
         "Counting new test clips as well as new seeds (a crossed bootstrap) decides differently "
@@ -205,7 +210,7 @@ def parts(e: Evidence) -> str | None:
     found = e.contrasts(pairs=pairs)
     if len(found) < len(pairs):
         return None
-    said = ", ".join(f"{TITLES[r.whole]} {r.outcomes or number(r)}" for r in found.itertuples())
+    said = ", ".join(f"{TITLES[r.whole]} {told(r)}" for r in found.itertuples())
     return f"Over the baseline, alone: {said}."
 
 
@@ -269,7 +274,7 @@ def in_held_out(e: Evidence) -> str | None:
     if len(found) < len(PRIMARY):
         return None
     said = ", ".join(
-        f"{TITLES[r.whole]} against {TITLES[r.part]} {r.outcomes or number(r)}"
+        f"{TITLES[r.whole]} against {TITLES[r.part]} {told(r)}"
         + ("" if r.outcomes or not r.clear else ", clear")
         for r in found.itertuples()
     )

@@ -28,6 +28,16 @@ PRIMARY = (
     ("ld+vclr", "vclr"),
     ("ld+vclr", "ld"),
 )
+# Names as they stand in sentences.
+TITLES = {
+    "baseline": "the baseline",
+    "ld": "LD",
+    "vclr": "VCLR",
+    "ld+vclr": "LD with VCLR",
+    "fwm_hw_ld": "FWM-HW-LD",
+    "fwm_hw_ld+vclr": "FWM-HW-LD with VCLR",
+    "random_init": "the untrained encoder",
+}
 MARGIN = 3.0  # points of the score within which a difference is called none
 HELD_OUT = tuple(heldout.QUESTIONS)
 
@@ -192,9 +202,9 @@ def contrasts(
     Returns
     -------
     DataFrame with `by`, `whole`, `part`, `mean_whole`, `mean_part`, `effect`, `low`, `high`, `sd`,
-    `n_seeds`, `p`, `equivalent` (shown to lie within the margin), `outcomes` (where the seeds of
-    either fall into two kinds there is no interval), `family`, `p_adjusted`, `clear`. Pairs without
-    two common seeds are left out.
+    `n_seeds`, `n_above` (seeds in which the whole is above the part), `p`, `equivalent` (shown to
+    lie within the margin), `outcomes` (where the seeds of either fall into two kinds there is no
+    interval), `family`, `p_adjusted`, `clear`. Pairs without two common seeds are left out.
     """
     if seeds is not None:
         table = table[table.seed.isin(list(seeds))]
@@ -214,7 +224,7 @@ def contrasts(
             found = statistics.mean_interval(gap, least=least)
             same = statistics.equivalence(gap, margin, least)["equivalent"]
             kinds = {v: statistics.outcomes(two[v]).text() for v in (whole, other)}
-            said = "; ".join(f"{v}: {text}" for v, text in kinds.items() if text)
+            said = "; ".join(f"{TITLES.get(v, v)} {text}" for v, text in kinds.items() if text)
             if said:
                 found |= dict.fromkeys(("low", "high", "p"), float("nan"))
                 same = False
@@ -224,9 +234,11 @@ def contrasts(
                 | {"mean_whole": two[whole].mean(), "mean_part": two[other].mean()}
                 | {"effect": found["mean"]}
                 | {k: found[k] for k in ("low", "high", "sd")}
-                | {"n_seeds": found["n"], "p": found["p"], "equivalent": same, "outcomes": said}
+                | {"n_seeds": found["n"], "n_above": int((gap > 0).sum()), "p": found["p"]}
+                | {"equivalent": same, "outcomes": said}
             )
-    numbers = ["mean_whole", "mean_part", "effect", "low", "high", "sd", "n_seeds", "p"]
+    numbers = ["mean_whole", "mean_part", "effect", "low", "high", "sd"]
+    numbers += ["n_seeds", "n_above", "p"]
     columns = [*by, "whole", "part", *numbers, "equivalent", "outcomes"]
     out = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, float))
     return statistics.in_families(out, name=family)

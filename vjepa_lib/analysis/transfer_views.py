@@ -6,7 +6,7 @@ import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score
 from vjepa_lib.analysis.transfer_answer import Evidence, side
-from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, READINGS
+from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, READINGS, TITLES
 from vjepa_lib.datasets import worlds
 
 SHOWN = ("random_init", *DECISIVE)
@@ -126,24 +126,28 @@ def other_settings(e: Evidence) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with `changed` ('' for the study itself), then as of `transfer_score.contrasts`, and
-    `side`: 'above', 'below', 'same', 'open' or 'two kinds', without correction for settings.
+    DataFrame with `changed` ('' for the study itself), `contrast`, then as of
+    `transfer_score.contrasts`, and `side`: 'above', 'below', 'same', 'open' or 'two kinds', without
+    correction for settings.
     """
     tables = [e.contrasts().assign(changed="")]
     for changed in sorted(set(e.readings.changed) - {""}):
         tables.append(e.contrasts(changed=changed, seeds=None).assign(changed=changed))
     found = pd.concat([t for t in tables if len(t)], ignore_index=True)
     sides = [side(row, corrected=not row.changed) for row in found.itertuples()]
-    columns = ["changed", "whole", "part", "mean_whole", "mean_part", "effect", "low", "high"]
-    return found[[*columns, "n_seeds"]].assign(side=sides)
+    pairs = [f"{TITLES[r.whole]} minus {TITLES[r.part]}" for r in found.itertuples()]
+    found = found.assign(contrast=pairs, side=sides)
+    return found[["changed", "contrast", "effect", "low", "high", "n_seeds", "n_above", "side"]]
 
 
 def primary(e: Evidence) -> pd.DataFrame:
     """The four planned contrasts as a table for reading."""
     found = e.contrasts()
-    columns = ["whole", "part", "mean_whole", "mean_part", "effect", "low", "high", "n_seeds"]
+    pairs = [f"{TITLES[r.whole]} minus {TITLES[r.part]}" for r in found.itertuples()]
     sides = [side(row) for row in found.itertuples()]
-    return found[[*columns, "p", "p_adjusted", "outcomes"]].assign(side=sides)
+    columns = ["effect", "low", "high", "n_seeds", "n_above", "p_adjusted", "outcomes"]
+    found = found.assign(contrast=pairs, side=sides)
+    return found[["contrast", *columns, "side"]]
 
 
 def settling(curves: pd.DataFrame) -> pd.DataFrame:
