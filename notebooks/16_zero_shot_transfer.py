@@ -61,9 +61,9 @@ print(transfer_answer.recorded(evidence))
 # supervised network is at home.
 
 # %%
-chance, ceiling = transfer_score.chances(), transfer_score.ceilings(evidence.readings)
+scale = transfer_views.scale(evidence)
 nb.out.table(
-    ceiling[chance.index].rename("ceiling").to_frame().assign(chance=chance).reset_index(),
+    scale,
     "scale",
     "Ends of the scale by task: chance, and a supervised network on the source's test clips (%)",
     runs,
@@ -80,7 +80,7 @@ nb.out.table(
 nb.out.figure(
     plots.clips(strips.world_clips("camera"), width=5),
     "worlds",
-    ceiling.reset_index(),
+    scale,
     "The first test clip of the task `camera` in its source and, at severity 4, in its six shifts",
 )
 
@@ -103,11 +103,10 @@ fig = plots.curves(
         "rank_me": "RankMe",
     },
 )
-shown = settled[["variant", "seed", "step", *watched]].dropna(subset=watched, how="all")
 nb.out.figure(
     fig,
     "settling",
-    shown,
+    settled,
     "Accuracy on the source's validation clips and rank of the latent over training; bands: lowest "
     "to highest seed",
     runs,

@@ -52,6 +52,13 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def scale(e: Evidence) -> pd.DataFrame:
+    """Ends of the scale: `task`, `chance`, `ceiling`, in percent."""
+    chance, ceiling = transfer_score.chances(), transfer_score.ceilings(e.readings)
+    rows = {"task": chance.index, "chance": chance.values, "ceiling": ceiling[chance.index].values}
+    return pd.DataFrame(rows)
+
+
 def by_severity(e: Evidence) -> pd.DataFrame:
     """Zero-shot accuracy by task and severity, the mean over shifts: percent, a row a run.
 
@@ -151,14 +158,16 @@ def primary(e: Evidence) -> pd.DataFrame:
 
 
 def settling(curves: pd.DataFrame) -> pd.DataFrame:
-    """Curves of the decisive runs: source accuracies, RankMe and total loss over training.
+    """Curves of the decisive runs: source accuracies and RankMe over training.
 
     Parameters
     ----------
     curves : of `transfer_recorded.curves`.
     """
     own = curves[(curves.changed == "") & (curves.pretrained_on == "rendered")]
-    return _in_order(_of_study(own))
+    looked = [f"source_{t}" for t in worlds.TASKS]
+    own = own[["variant", "seed", "step", *looked, "rank_me"]]
+    return _in_order(_of_study(own.dropna(subset=[*looked, "rank_me"], how="all")))
 
 
 def over_training(curves: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,73 @@
+"""Tables of the transfer study: the same numbers as the score's, arranged."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_transfer_answer import LEVELS, SEEDS, study_of
+
+from vjepa_lib.analysis import transfer_answer, transfer_score, transfer_views
+from vjepa_lib.datasets import worlds
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    return transfer_answer.Evidence(study_of(LEVELS))
+
+
+def test_levels_are_means_of_scores(evidence):
+    found = transfer_views.levels(evidence).set_index("variant")
+    table = transfer_score.scores(evidence.shares())
+    assert found.index.tolist() == ["random_init", *transfer_score.DECISIVE]
+    assert found.score["ld"] == pytest.approx(table[table.variant == "ld"].score.mean())
+    assert found.low["ld"] < found.score["ld"] < found.high["ld"] and found.n_seeds["ld"] == 4
+    assert np.isnan(found.low["random_init"])
+
+
+def test_cells_average_to_the_contrast(evidence):
+    effect, clear = transfer_views.cells(evidence, "ld+vclr", "ld")
+    assert effect.shape == clear.shape == (len(worlds.TASKS), len(worlds.SHIFTS))
+    whole = evidence.contrasts().set_index(["whole", "part"]).effect["ld+vclr", "ld"]
+    assert effect.to_numpy().mean() == pytest.approx(whole)
+    missing, _ = transfer_views.cells(evidence, "ld+vclr", "hw")
+    assert missing.isna().all(axis=None)
+
+
+def test_accuracies_and_readings_have_a_row_a_variant(evidence):
+    table = transfer_views.accuracies(evidence).set_index("variant")
+    assert table.loc["vclr", "1"] == pytest.approx(60.5, abs=1) and table.n_seeds["vclr"] == 4
+    wide = transfer_views.by_reading(evidence).set_index("variant")
+    assert wide.loc["vclr", "held-out"] == pytest.approx(30, abs=1)
+    assert wide.loc["vclr", "zero-shot"] == pytest.approx(table.score["vclr"])
+    graded = transfer_views.by_severity(evidence)
+    assert set(graded.severity) == {0, 1, 2, 3, 4} and set(worlds.TASKS) <= set(graded)
+
+
+def test_other_settings_begin_with_the_study(evidence):
+    short = study_of({"ld": 40, "ld+vclr": 45}, (0, 1, 2), "ld x0.1")
+    short = short[short.changed != ""]
+    base = study_of({"vclr": 60}, (0, 1, 2))
+    rows = pd.concat([evidence.readings, short, base[base.variant == "vclr"]])
+    found = transfer_views.other_settings(transfer_answer.Evidence(rows))
+    assert found.changed.tolist()[:4] == [""] * 4
+    lighter = found[found.changed == "ld x0.1"].set_index("contrast")
+    # VCLR has no weight of LD: it stands as it is.
+    assert lighter.effect["LD with VCLR minus VCLR"] < 0 < lighter.effect["LD with VCLR minus LD"]
+    assert (lighter.n_seeds == 3).all()
+
+
+def test_what_falls_over_training_is_named():
+    rows = [
+        {"variant": v, "seed": s, "step": step, "changed": "", "pretrained_on": "rendered"}
+        | {f"source_{t}": 50.0 + s for t in worlds.TASKS}
+        | {"rank_me": 20.0 - step / 50 + s / 10}
+        | ({"source_appearance": 60.0 - step / (20 + s % 2)} if v == "ld" else {})
+        for v in ("ld", "vclr")
+        for s in SEEDS
+        for step in (149, 299, 449, 599)
+    ]
+    table = transfer_views.over_training(pd.DataFrame(rows))
+    own = table.set_index(["variant", "what"])
+    assert own.effect["ld", "source_appearance"] == pytest.approx(-22, abs=0.6)
+    said = transfer_answer.fallen(table)
+    assert "LD (appearance from 5" in said and "VCLR" not in said
+    assert "RankMe from" in said
