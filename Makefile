@@ -48,7 +48,7 @@ help:
 	@echo "make notebooks  execute the notebooks from recorded runs and write their outputs (ONLY=07)"
 	@echo "make test       the whole test suite, notebooks included"
 	@echo "make lab        JupyterLab on the notebooks"
-	@echo "make verify     retrain a finished and two recorded runs, chosen at random, and compare"
+	@echo "make verify     retrain a finished and two recorded runs, read a kept encoder again, compare"
 	@echo "make bench      speed, as ratios (ONLY=step-mini for one figure, ROUNDS=2 for fewer turns)"
 	@echo "make clean      remove figures and build files; runs and data stay"
 	@echo "TORCH=cpu or TORCH=cuda chooses the build of torch (here: $(TORCH))"

@@ -8,7 +8,7 @@ from vjepa_lib import study
 from vjepa_lib.datasets import worlds
 from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.provenance import ROOT
-from vjepa_lib.study import transfer_recorded, transfer_runs
+from vjepa_lib.study import kept, rereading, transfer_recorded, transfer_runs
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import code_of
 from vjepa_lib.study.store import RunStore, config_hash
@@ -169,3 +169,33 @@ def test_a_supervised_network_loses_with_severity():
     assert (own["4"] < own["1"]).all()
     lost = 1 - own["4"] / own.source
     assert (lost > 1 / 3).sum() == 22 and (own.source < 97).all()
+
+
+def test_a_kept_encoder_reads_again_what_is_recorded(store, tmp_path):
+    run = transfer_run("ld", profile="smoke")
+    transfer_recorded.export("smoke", tmp_path, store)
+    with pytest.raises(DataError, match="No encoder of the transfer study is kept"):
+        rereading.verify("smoke", tmp_path)
+    kept.keep([run], store, tmp_path / "encoders")
+    table = rereading.verify("smoke", tmp_path, seed=1)
+    assert set(table.variant) == {"ld"} and set(table.severity) == {0, 1, 2, 3, 4}
+    assert set(table.reading) == {"linear", "neighbours"} and len(table) == 12
+    one_clip = 100 / run.worlds.target_test
+    assert (table.difference.abs() <= one_clip + 1e-6).all()  # of half precision
+    assert (table.recorded > 0).any()
+    with pytest.raises(DataError, match="vclr"):
+        rereading.reread("vclr", "released", 0, profile="smoke", folder=tmp_path)
+
+
+def test_some_worlds_are_rendered_as_all_are(tmp_path):
+    spec = transfer_runs.SIZES["smoke"].worlds
+    wanted = ("order", ("shake", 2))
+    one = worlds.some(spec, [wanted], tmp_path)
+    assert list(one) == [wanted] and len(list((tmp_path / "worlds" / spec.key).iterdir())) == 1
+    whole = worlds.tasks(spec, transfer_runs.data_root(), 1, False)["order"]["shake", 2]
+    assert one[wanted].read_bytes() == whole.read_bytes()
+    clip = next(one[wanted].parent.rglob("*.mp4"))
+    same = whole.parent / clip.relative_to(one[wanted].parent)
+    assert clip.read_bytes() == same.read_bytes()
+    with pytest.raises(ConfigError, match="shake"):
+        worlds.some(spec, [("order", ("wind", 2))], tmp_path)

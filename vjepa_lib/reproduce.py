@@ -130,7 +130,8 @@ def verify(profile: str, device: str, seeds: tuple[int, ...] | None, count: int 
     """Retrain finished and recorded runs, chosen at random, and compare their results.
 
     One finished run of the profile must come out the same to the last digit on the processor it
-    was trained on; `count` recorded ones within `recorded.tolerance`.
+    was trained on; `count` recorded ones within `recorded.tolerance`. One kept encoder of the
+    transfer study is read again without training, within `rereading.ALLOWED`.
 
     Raises
     ------
@@ -140,7 +141,7 @@ def verify(profile: str, device: str, seeds: tuple[int, ...] | None, count: int 
 
     from vjepa_lib import study
     from vjepa_lib.provenance import cpu_name
-    from vjepa_lib.study import recorded
+    from vjepa_lib.study import kept, recorded, rereading
     from vjepa_lib.study.store import RunStore, config_hash
 
     store = RunStore(study.runs_root())
@@ -167,6 +168,16 @@ def verify(profile: str, device: str, seeds: tuple[int, ...] | None, count: int 
         beyond = part[part.difference.abs() > part.allowed]
         if len(beyond):
             wrong.append(f"recorded run {part.run.iloc[0]} in {len(beyond)} of {len(part)} probes")
+    if len(kept.index()) and (kept.index().study == "transfer").any():
+        table = rereading.verify()
+        worst = table.loc[table.difference.abs().idxmax()]
+        print(
+            f"kept {worst.variant} ({worst.form}), seed {worst.seed}, read again: largest "
+            f"difference {worst.difference:+.2f} points over {len(table)} readings "
+            f"({worst['shift']} {worst.severity}, {worst.reading}; allowed {rereading.ALLOWED:.2f})"
+        )
+        if abs(worst.difference) > rereading.ALLOWED:
+            wrong.append(f"the kept encoder of {worst.variant}, seed {worst.seed}")
     if wrong:
         raise CompanionError(
             f"Results came out differently: {'; '.join(wrong)}: compare the provenance of these "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -183,3 +184,36 @@ def tasks(
     }
     manifests = write_sets(Path(root) / "worlds" / spec.key, plans, jobs, progress)
     return {t: {place: manifests[names[t, place]] for place in places()} for t in TASKS}
+
+
+def some(
+    spec: WorldSpec,
+    wanted: Iterable[tuple[str, tuple[str, int]]],
+    root: str | Path = "data",
+    jobs: int | None = None,
+    progress: bool = False,
+) -> dict[tuple[str, tuple[str, int]], Path]:
+    """Render only some worlds, as `tasks` would.
+
+    Parameters
+    ----------
+    wanted : (task, (shift, severity)).
+
+    Returns
+    -------
+    (task, (shift, severity)) -> path of its manifest.
+
+    Raises
+    ------
+    ConfigError : unknown task, shift or severity. DataError : the folder cannot be written.
+    """
+    wanted = list(wanted)
+    for task, place in wanted:
+        world(task, *place)  # unknown ones are refused before anything is written
+    names = {(task, place): f"{task}-{place[0]}-{place[1]}" for task, place in wanted}
+    plans = {
+        name: partial(_write_world, task=task, place=place, spec=spec)
+        for (task, place), name in names.items()
+    }
+    manifests = write_sets(Path(root) / "worlds" / spec.key, plans, jobs, progress)
+    return {key: manifests[name] for key, name in names.items()}

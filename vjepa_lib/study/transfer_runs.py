@@ -233,6 +233,11 @@ def _clips(manifest: Path, frames: int, size: int, jobs: int | None) -> ClipSet:
     return load_clips(manifest, frames, size, data_root() / "decoded", workers=jobs, progress=False)
 
 
+def clips_of(manifest: Path, spec: WorldSpec, jobs: int | None = 1) -> ClipSet:
+    """The decoded clips of one rendered world."""
+    return _clips(manifest, spec.frames, spec.size, jobs)
+
+
 @lru_cache(maxsize=2)
 def transfer_tasks(
     spec: WorldSpec, unseen: HeldoutSpec, jobs: int | None = None, progress: bool = True
