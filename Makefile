@@ -44,7 +44,7 @@ ARGS = --profile $(PROFILE) --jobs $(JOBS) --device $(DEVICE) $(if $(ONLY),--onl
 .PHONY: help install reproduce notebooks test lab verify bench lint clean
 
 help:
-	@echo "make reproduce  every table and figure, and the report page figures/index.html"
+	@echo "make reproduce  every table and figure, figures/index.html and figures/report.pdf"
 	@echo "make notebooks  execute the notebooks from recorded runs and write their outputs (ONLY=07)"
 	@echo "make test       the whole test suite, notebooks included"
 	@echo "make lab        JupyterLab on the notebooks"
@@ -104,4 +104,4 @@ lint: $(STAMP)
 	@$(PY) -m ruff format --check vjepa_lib tests notebooks
 
 clean:
-	rm -rf build figures/*.png figures/*.svg figures/*.csv figures/*.md figures/*.tex figures/*.html figures/*.json figures/notebooks
+	rm -rf build figures/*.png figures/*.svg figures/*.csv figures/*.md figures/*.tex figures/*.html figures/*.json figures/*.pdf figures/notebooks

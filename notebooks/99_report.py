@@ -18,8 +18,10 @@
 # %% [markdown]
 # # 99 · Report
 #
-# **Question.** Where does every figure and table come from? This notebook writes the report page
-# `figures/index.html`: every artefact with its notebook, its runs and its commit.
+# **Question.** What does everything together say, and where does each figure and table come from?
+# This notebook writes the report as a paper, `figures/report.pdf` and `figures/report.html`, and
+# the page of all artefacts, `figures/index.html`: what each notebook found, and every figure and
+# table with its runs and its commit. Every number of the text is inserted from results.
 
 # %% tags=["parameters"]
 LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
@@ -29,13 +31,32 @@ JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
+from vjepa_lib import article
+from vjepa_lib.audit.released_code import implementation_facts
 from vjepa_lib.show import notebook, origins
 
 nb = notebook.open_notebook("99_report", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
-origins.page(nb)
 
 # %% [markdown]
-# One row an artefact; behind each stand the files of the same name in the figures folder.
+# ## The answer
+#
+# What is recorded and published is gathered. The answer is made from it, sentence by sentence: a
+# sentence that the runs do not carry is not said.
+
+# %%
+# What the released code trains, for the third check of the claims.
+facts = nb.measured("implementation_facts", implementation_facts, nb.profile.name, nb.clips)
+evidence = article.gather(facts)
+print(*article.headline(evidence), sep="\n")
+
+# %% [markdown]
+# ## The report
+
+# %%
+article.pages(nb, evidence)
+
+# %% [markdown]
+# One row an artefact, or, when the notebook only reads, a row a record.
 
 # %%
 origins.overview(nb)

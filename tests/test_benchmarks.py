@@ -100,7 +100,10 @@ def test_the_study_is_told_in_tables():
     assert list(variants.index) == list(study.VARIANTS)
     assert variants.forms["ld"] == "one" and variants.forms["hw_ld"] == "both"
     assert variants["terms beside JEPA and context"]["baseline"] == "-"
-    assert "ld" in variants["terms beside JEPA and context"]["fwm_ld"]
+    terms = variants["terms beside JEPA and context"]
+    assert terms["fwm_ld"].endswith("1 ld (on the dynamics channels)")
+    assert terms["kinematic_anneal"] == "0.1 kinematic (kind acceleration, anneal)"
+    assert not terms.str.contains(r"[{}':]").any()
     assert overview.profiles().profile.tolist() == list(study.PROFILES)
     head, listed = overview.size_of_study()
     assert head.startswith(f"{len(TERMS)} terms, {len(study.VARIANTS)} variants")

@@ -177,7 +177,7 @@ def test_a_formula_that_cannot_be_set_is_one_sentence():
         formulas.typst(r"\begin{matrix} a & b \end{matrix}")
     with pytest.raises(ConfigError, match="cannot be typeset"):
         formulas.mathml(r"\left( a")
-    with pytest.raises(ConfigError, match="unknown ..nonsense"):
+    with pytest.raises(ConfigError, match=r"unknown .nonsense"):
         formulas.typst(r"x + \nonsense")
 
 

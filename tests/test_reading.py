@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from vjepa_lib import study
+from vjepa_lib import article, study
 from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.show import notebook, origins, sections
 from vjepa_lib.show.gallery import Gallery, numbers_of
@@ -136,5 +136,5 @@ def test_the_records_that_notebooks_read_are_listed():
     table = origins.overview(nb)
     row = table[table.recorded == "runs"].iloc[0]
     assert row.number == len(recorded.runs()) and row.seeds == "0, 1, 2, 3, 4"
-    assert "make reproduce" in origins.page(nb)
+    assert "make reproduce" in article.pages(nb, None)
     assert f"{table.number.sum()} records" in origins.summary(nb)

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from vjepa_lib.errors import ConfigError, DataError
-from vjepa_lib.show import report
+from vjepa_lib.show import found, report
 from vjepa_lib.show.gallery import Gallery
 
 
@@ -159,3 +159,88 @@ def test_a_gallery_stays_in_its_folder(tmp_path, name):
     with pytest.raises(ConfigError, match="Notebook name") as error:
         Gallery(tmp_path / "figures", name)
     assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
+
+
+# --- what stands first, and what is shown ---------------------------------------------------------
+
+
+def executed(*printed, heading="## What we found"):
+    """A notebook as nbformat reads it, whose last cell printed some lines."""
+    code = {"cell_type": "code", "source": "", "outputs": []}
+    out = {"output_type": "stream", "name": "stdout", "text": "\n".join(printed) + "\n"}
+    wrong = {"output_type": "stream", "name": "stderr", "text": "a warning"}
+    return {
+        "cells": [
+            {"cell_type": "markdown", "source": "# 07 · A title"},
+            code | {"outputs": [out | {"text": "seen on the way"}]},
+            {"cell_type": "markdown", "source": heading},
+            code | {"outputs": [wrong, out]},
+        ]
+    }
+
+
+def test_a_notebook_opens_with_what_it_found(folder, tmp_path):
+    (folder / "notebooks").mkdir()
+    found.keep(executed("Of <b>12</b> claims, 0 hold. More.", "", "Second."), "07_example",
+               folder / "notebooks")  # fmt: skip
+    page = report.build(folder, tmp_path / "runs").read_text()
+    assert "<p>Of &lt;b&gt;12&lt;/b&gt; claims, 0 hold.</p>" in page and "More." not in page
+    assert page.index("07 · Example") < page.index("claims, 0 hold") < page.index("07_curve.png")
+    assert found.kept("07_example", folder / "notebooks") == [
+        "Of <b>12</b> claims, 0 hold. More.", "Second.",
+    ]  # fmt: skip
+    assert found.printed(executed("x", heading="## Something else")) == []
+
+
+def test_recorded_runs_speak_first():
+    lines = [
+        "mini, live runs:",
+        "  One seed.",
+        "small, recorded runs:",
+        "  Five seeds: +1.2; -3.4.",
+    ]
+    assert found.sentence(lines) == "small, recorded runs: Five seeds: +1.2; -3.4."
+    lines = ["own runs (mini, live): no", "own runs (small, recorded): yes"]
+    assert found.sentence(lines) == "own runs (small, recorded): yes"
+    assert found.sentence([]) == "" and found.sentence(["only a heading:"]) == ""
+    assert len(found.sentence(["word " * 500])) < 500
+
+
+def test_a_damaged_finding_is_none(folder, tmp_path):
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "07_example.findings.txt").write_bytes(b"\xff\xfe\x00")
+    assert found.kept("07_example", folder / "notebooks") == []
+    assert report.build(folder, tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("shown", "profile", "kinds"),
+    [
+        ([], "", "published"),
+        ([], "mini", "live"),
+        ([], "small, recorded", "recorded"),
+        (["mini, live", "small, recorded"], "mini", "recorded live"),
+        (["small, recorded"], "mini", "recorded"),
+    ],
+)
+def test_the_filter_knows_where_numbers_come_from(folder, tmp_path, shown, profile, kinds):
+    tampered(folder, shown=shown, profile=profile)
+    page = report.build(folder, tmp_path / "runs").read_text()
+    section = page.split('class="artefact ')[-1]  # the names are in order: numbers come last
+    assert section.startswith(f'{kinds}"')
+    for kind in kinds.split():
+        assert f"#only-{kind}:checked ~ .notebooks .artefact:not(.{kind})" in page
+        assert f'id="only-{kind}"' in page
+
+
+def test_a_long_table_shows_whole_rows_and_says_so(folder, tmp_path):
+    rows = "".join(f"{k},{k / 7},{k % 2 == 0},$x_{k}$\n" for k in range(50))
+    (folder / "07_numbers.csv").write_text("a_b,share,even,formula\n" + rows)
+    text = report.build(folder, tmp_path / "runs").read_text()
+    table = text.split("<tbody>")[1].split("</tbody>")[0]
+    assert table.count("<tr>") == report.ROWS and f"{report.ROWS} of 50 rows" in text
+    assert "<td>yes</td>" in table and "True" not in table and "<th class=" in text
+    assert ">a b</th>" in text and "<math" in table and "$" not in table
+    assert "max-height" not in text  # a box of its own height cuts a row
+    (folder / "07_numbers.csv").write_text("formula\n$\\nonsense$\n")
+    assert "$\\nonsense$" in report.build(folder, tmp_path / "runs").read_text()

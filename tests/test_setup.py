@@ -154,6 +154,7 @@ FLOORS = (
     "analysis",
     "audit",
     "show",
+    "article",
     "paper",
     "maps",
     "export",

@@ -13,7 +13,8 @@ A map, from the ground up; every package imports only from those above it in thi
 - `study`: variants, profiles, runs, the store they live in, recorded results.
 - `analysis`: intervals, ablations, the combination.
 - `audit`: the paper's claims against its numbers, statistics and code.
-- `show`: figures, tables, notebooks, the report page.
+- `show`: figures, tables, notebooks, the page of all artefacts, documents as pages and PDFs.
+- `article`: the report as a paper, every number inserted from results.
 - `paper`: the published protocol on a reader's own data, from manifests to the table.
 - `maps`, `export`: what an encoder makes of a video, and encoders in the layouts of others.
 - `bench`, `reproduce`, `__main__`: speed, the main job, and variants from the command line.

@@ -1,4 +1,4 @@
-"""The main job from the command line: data, runs, notebooks, report page.
+"""The main job from the command line: data, runs, notebooks, the report as pages and a PDF.
 
 `python -m vjepa_lib.reproduce --profile mini --jobs 4`
 """
@@ -48,6 +48,8 @@ def execute(path: Path, built: Path, html: Path, settings: dict) -> str | None:
     import papermill
     from nbconvert import HTMLExporter
 
+    from vjepa_lib.show import found
+
     try:
         papermill.execute_notebook(
             path,
@@ -60,8 +62,10 @@ def execute(path: Path, built: Path, html: Path, settings: dict) -> str | None:
         )
     except papermill.PapermillExecutionError as error:
         return f"{path.stem}: {error.ename}: {error.evalue} (see {built / path.name})"
-    body, _ = HTMLExporter().from_notebook_node(nbformat.read(built / path.name, as_version=4))
+    done = nbformat.read(built / path.name, as_version=4)
+    body, _ = HTMLExporter().from_notebook_node(done)
     (html / f"{path.stem}.html").write_text(body)
+    found.keep(done, path.stem, html)
     return None
 
 
@@ -123,7 +127,10 @@ def reproduce(
         raise CompanionError(
             f"{len(failures)} notebooks failed, the others are done: " + " | ".join(failures)
         )
-    print(f"done after {time.perf_counter() - start:.0f} s; open {figures / 'index.html'}")
+    print(
+        f"done after {time.perf_counter() - start:.0f} s; open {figures / 'index.html'}, or "
+        f"{figures / 'report.pdf'}"
+    )
 
 
 def verify(profile: str, device: str, seeds: tuple[int, ...] | None, count: int = 2) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from vjepa_lib import study
@@ -14,11 +16,24 @@ def terms() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _said(options: Mapping[str, object]) -> str:
+    """Options of a term in words: ' (on the dynamics channels, hard weighted)'."""
+    said = []
+    for name, value in options.items():
+        if name == "channels":
+            said.append(f"on the {value} channels")
+        elif isinstance(value, bool):
+            said.append(("" if value else "not ") + name.replace("_", " "))
+        else:
+            said.append(f"{name.replace('_', ' ')} {value}")
+    return f" ({', '.join(said)})" if said else ""
+
+
 def variants() -> pd.DataFrame:
     """Every variant: its regime, terms, masks; 'both' forms where they train different things."""
     rows = []
     for v in study.VARIANTS.values():
-        added = [f"{w:g} {n}" + (f" {options}" if options else "") for n, w, options in v.terms]
+        added = [f"{w:g} {n}{_said(options)}" for n, w, options in v.terms]
         rows.append(
             {
                 "variant": v.name,

@@ -229,6 +229,16 @@ class Results:
         DataFrame: benchmark, seeds, gap (largest minus smallest), and sd, dof, sd_low, sd_high,
         band, band_plugin of `statistics.seed_noise`, in points; NaN with one seed.
         """
+        # Every difference asks for it.
+        if regime not in self._noise:
+            self._noise[regime] = self._spread(regime)
+        return self._noise[regime].copy()
+
+    @cached_property
+    def _noise(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    def _spread(self, regime: str) -> pd.DataFrame:
         wide = self.wide(regime)
         wide = wide.loc[[b for b in self.baselines.get(regime, ()) if b in wide.index]]
         rows = []

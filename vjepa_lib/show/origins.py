@@ -1,10 +1,9 @@
-"""Where a session's numbers come from: the report page of live runs, or the recorded tables."""
+"""Where a session's numbers come from: the artefacts of live runs, or the recorded tables."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from vjepa_lib import study
 from vjepa_lib.show import report
 from vjepa_lib.show.notebook import Notebook
 from vjepa_lib.study import kept, measured, recorded, transfer_recorded
@@ -38,15 +37,6 @@ def records() -> pd.DataFrame:
     for profile, part in measured.index().groupby("profile", sort=False):
         rows.append(_line("measurements", part, profile, "–"))
     return pd.DataFrame(rows)
-
-
-def page(nb: Notebook) -> object:
-    """Live: build the report page and return a link to it; reading: say how it is made."""
-    if not nb.live:
-        return "The report page figures/index.html is made by 'make reproduce', or with LIVE = True"
-    from IPython.display import FileLink
-
-    return FileLink(report.build(nb.out.folder, study.runs_root().resolve()))
 
 
 def overview(nb: Notebook) -> pd.DataFrame:

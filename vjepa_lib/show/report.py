@@ -1,38 +1,35 @@
-"""The report page: every figure and table, with the notebook, runs and commit it came from."""
+"""The report page: what was found, then every figure and table with the runs it came from."""
 
 from __future__ import annotations
 
 import html
 import os
+import re
 from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
 
-from vjepa_lib.errors import DataError
+from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.show import found
+from vjepa_lib.show.document.formulas import mathml
 from vjepa_lib.show.gallery import NOTEBOOK, _write, read_index
+from vjepa_lib.show.pages import page
+from vjepa_lib.show.tables import format_cell
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Video-JEPA companion: report</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-        color: #222 }}
-img {{ max-width: 100%; height: auto }}
-figure {{ margin: 2rem 0 }} figcaption, .from {{ color: #555; font-size: .85rem }}
-table {{ border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums }}
-th, td {{ padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #eee }}
-th {{ border-bottom: 1px solid #999 }} .scroll {{ overflow-x: auto; max-height: 30rem }}
-h2 {{ margin-top: 3rem; border-bottom: 1px solid #ccc }} code {{ font-size: .85em }}
-.tag {{ background: #eef; border-radius: .3rem; padding: 0 .4rem; font-size: .8rem }}
-</style></head><body>
-<h1>Factorized latent dynamics and contrastive learning in Video-JEPA</h1>
-<p>{summary}</p>
-<nav><ul>{toc}</ul></nav>
-{body}
-</body></html>
-"""
+TITLE = "Factorized latent dynamics and contrastive learning in Video-JEPA"
+ROWS = 20  # of a table on the page; the file behind it has all
+_KINDS = ("published", "recorded", "live")
+_FILTER = "".join(
+    f'<input class="filter" type="radio" name="only" id="only-{kind}"{checked}>'
+    f'<label for="only-{kind}">{text}</label>\n'
+    for kind, text, checked in (
+        ("all", "everything", " checked"),
+        ("published", "published numbers", ""),
+        ("recorded", "recorded runs", ""),
+        ("live", "runs made here", ""),
+    )
+)
 
 
 def entries(folder: Path) -> pd.DataFrame:
@@ -42,12 +39,12 @@ def entries(folder: Path) -> pd.DataFrame:
     ------
     DataError : nothing has been made yet.
     """
-    found = read_index(folder)
-    if not found:
+    made = read_index(folder)
+    if not made:
         raise DataError(f"There are no figures in {folder} yet: run 'make reproduce' first.")
     # Artefacts made before code was recorded have no word of it.
-    made = pd.DataFrame([{"code": {}} | entry for entry in found])
-    return made.sort_values(["notebook", "name"], ignore_index=True)
+    table = pd.DataFrame([{"code": {}} | entry for entry in made])
+    return table.sort_values(["notebook", "name"], ignore_index=True)
 
 
 def overview(made: pd.DataFrame) -> pd.DataFrame:
@@ -80,6 +77,13 @@ def _tag(entry: dict) -> str:
     return html.escape("; ".join(entry["shown"]) or entry["profile"] or "published")
 
 
+def _kinds(entry: dict) -> list[str]:
+    """Under which choices of the filter an artefact is shown: some of `_KINDS`."""
+    marks = [mark.rsplit(", ", 1)[-1] for mark in entry["shown"] or [entry["profile"]]]
+    found_kinds = [kind for kind in _KINDS if kind in marks]
+    return found_kinds or ["live" if entry["profile"] else "published"]
+
+
 def _origin(entry: dict, runs: str) -> str:
     source = f"commit <code>{html.escape(entry['commit'][:12])}</code>"
     if entry["sources"]:
@@ -103,8 +107,21 @@ def _origin(entry: dict, runs: str) -> str:
     return f'<div class="from"><span class="tag">{_tag(entry)}</span> {files} · {source}</div>'
 
 
+def _cell(value: object) -> str:
+    """A cell as HTML: whole numbers as such, formulas typeset, everything else as text."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) >= 1e6
+    text = f"{value:.0f}" if whole else format_cell(value, 2)
+    formula = re.fullmatch(r"\$([^$]+)\$", text)
+    if formula:
+        try:
+            return mathml(formula[1])
+        except ConfigError:
+            pass  # shown as it is typed
+    return html.escape(text)
+
+
 def _table(path: Path) -> str:
-    """A table as HTML."""
+    """The first rows of a table as HTML; a row is shown whole or not at all."""
     try:
         data = pd.read_csv(path)
     except pd.errors.EmptyDataError:
@@ -113,13 +130,77 @@ def _table(path: Path) -> str:
         raise DataError(
             f"{path} is not a table any more: run the notebook that makes it again."
         ) from None
-    return f'<div class="scroll">{data.round(2).to_html(index=False, border=0, na_rep="–")}</div>'
+    numeric = [pd.api.types.is_numeric_dtype(t) and t.kind != "b" for t in data.dtypes]
+    look = [' class="n"' if n else "" for n in numeric]
+    head = "".join(
+        f"<th{k}>{html.escape(str(c).replace('_', ' '))}</th>"
+        for c, k in zip(data.columns, look, strict=True)
+    )
+    rows = [
+        "<tr>"
+        + "".join(f"<td{k}>{_cell(v)}</td>" for v, k in zip(row, look, strict=True))
+        + "</tr>"
+        for row in data.head(ROWS).itertuples(index=False, name=None)
+    ]
+    more = f"<p class='from'>{ROWS} of {len(data)} rows; the files have all.</p>"
+    return (
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>'
+        f"{''.join(rows)}</tbody></table></div>{more if len(data) > ROWS else ''}"
+    )
 
 
-def build(folder: Path, runs: Path) -> Path:
+def _titled(notebook: str) -> str:
+    """'07_factorized_world_model' as '07 · Factorized world model'; other names as they are."""
+    number, _, words = notebook.partition("_")
+    if not NOTEBOOK.fullmatch(notebook) or not words:
+        return html.escape(notebook)
+    return html.escape(f"{number} · {words[:1].upper()}{words[1:].replace('_', ' ')}")
+
+
+def _artefact(folder: Path, entry: dict, runs: str) -> str:
+    title = html.escape(entry["caption"])
+    if entry["kind"] == "figure":
+        picture = f'<img src="{_link(entry["name"] + ".png")}" alt="{title}" loading="lazy">'
+        shown = f'<a href="{_link(entry["name"] + ".svg")}">{picture}</a>'
+    else:
+        shown = _table(folder / f"{entry['name']}.csv")
+    kinds = " ".join(_kinds(entry))
+    return (
+        f'<figure class="artefact {kinds}">{shown}<figcaption>{title}</figcaption>'
+        f"{_origin(entry, runs)}</figure>"
+    )
+
+
+def _section(folder: Path, notebook: str, part: pd.DataFrame, runs: str) -> str:
+    """One notebook: what it found, a link to it, and what it made."""
+    out = [f'<section class="notebook"><h3 id="{html.escape(notebook)}">{_titled(notebook)}</h3>']
+    if NOTEBOOK.fullmatch(notebook):
+        lines = found.kept(notebook, folder / "notebooks")
+        if said := found.sentence(lines):
+            out.append(f"<p>{html.escape(said)}</p>")
+        if (folder / "notebooks" / f"{notebook}.html").exists():
+            link = _link("notebooks", f"{notebook}.html")
+            out.append(f'<p class="from"><a href="{link}">the executed notebook</a></p>')
+    counts = part.kind.value_counts()
+    said = " and ".join(
+        f"{n} {kind}{'' if n == 1 else 's'}"
+        for kind in ("figure", "table")
+        if (n := int(counts.get(kind, 0)))
+    )
+    made = "\n".join(_artefact(folder, entry, runs) for entry in part.to_dict("records"))
+    out.append(f"<details><summary>{said}</summary>{made}</details></section>")
+    return "\n".join(out)
+
+
+def build(folder: Path, runs: Path, opening: str = "") -> Path:
     """Write `index.html` into the figures folder and return its path.
 
     Whatever the descriptions there say is shown as text; links stay below the folder and the runs.
+
+    Parameters
+    ----------
+    runs : folder of the store.
+    opening : HTML that the page begins with, of `article.write.opening`; '' for a title alone.
 
     Raises
     ------
@@ -128,32 +209,22 @@ def build(folder: Path, runs: Path) -> Path:
     table = entries(folder)
     # Relative, so that a folder with figures and runs can be moved as a whole.
     beside = Path(os.path.relpath(runs, folder)).as_posix()
-    toc, body = [], []
-    for notebook, part in table.groupby("notebook", sort=True):
-        title = html.escape(notebook)
-        toc.append(f'<li><a href="#{_link(notebook)}">{title}</a> ({len(part)})</li>')
-        body.append(f'<h2 id="{title}">{title}</h2>')
-        page = f"{notebook}.html"
-        if NOTEBOOK.fullmatch(notebook) and (folder / "notebooks" / page).exists():
-            link = _link("notebooks", page)
-            body.append(f'<p><a href="{link}">the executed notebook</a></p>')
-        for entry in part.to_dict("records"):
-            title = html.escape(entry["caption"])
-            if entry["kind"] == "figure":
-                shown = f'<img src="{_link(entry["name"] + ".png")}" alt="{title}" loading="lazy">'
-            else:
-                shown = _table(folder / f"{entry['name']}.csv")
-            body.append(
-                f"<figure>{shown}<figcaption>{title}</figcaption>{_origin(entry, beside)}</figure>"
-            )
     count = len({r for rs in table.runs for r in rs})
-    summary = (
+    counted = (
         f"{(table.kind == 'figure').sum()} figures and {(table.kind == 'table').sum()} tables from "
         f"{table.notebook.nunique()} notebooks and {count} training runs. Results marked "
         f"<span class='tag'>published</span> are computed from the literature's own numbers, the "
         f"others from runs on the embedded data: of that profile and trained here, or, where the "
         f"mark says so, recorded ones kept with the repository."
     )
+    sections = "\n".join(
+        _section(folder, notebook, part, beside)
+        for notebook, part in table.groupby("notebook", sort=True)
+    )
+    body = (
+        f"{opening or f'<h1>{TITLE}</h1>'}\n<h2 id='notebooks'>Notebooks</h2>\n<p>{counted}</p>\n"
+        f"<p class='lead'>Show only:</p>\n{_FILTER}<div class='notebooks'>\n{sections}\n</div>"
+    )
     path = folder / "index.html"
-    _write(path, _PAGE.format(summary=summary, toc="".join(toc), body="\n".join(body)))
+    _write(path, page("Video-JEPA companion: report", body))
     return path

@@ -12,7 +12,8 @@ from tabulate import tabulate
 from vjepa_lib.errors import unknown
 
 
-def _cell(value: object, digits: int) -> str:
+def format_cell(value: object, digits: int) -> str:
+    """One value as a table shows it: yes and no, a dash for nothing, so many digits."""
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
@@ -46,7 +47,7 @@ def format_table(
         raise unknown("kind of table", kind, styles)
     flat = _flat(table)
     places = digits if isinstance(digits, Mapping) else dict.fromkeys(flat.columns, digits)
-    text = {c: [_cell(v, places.get(c, 2)) for v in flat[c]] for c in flat.columns}
+    text = {c: [format_cell(v, places.get(c, 2)) for v in flat[c]] for c in flat.columns}
     if kind == "markdown":
         text = {c: [v.replace("|", "\\|").replace("\n", " ") for v in t] for c, t in text.items()}
     numeric = [pd.api.types.is_numeric_dtype(t) and t.dtype != bool for _, t in flat.items()]

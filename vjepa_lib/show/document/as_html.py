@@ -20,6 +20,7 @@ from vjepa_lib.show.document.blocks import (
     Paragraph,
     Picture,
     Ref,
+    Section,
     Strong,
     Table,
     Text,
@@ -42,9 +43,9 @@ def _inline(piece: Inline, known: Numbering) -> str:
         case Math(latex):
             return mathml(latex)
         case Ref(key):
-            return f'<a href="#{key}">{html.escape(known.name(piece))}</a>'
+            return f'<a href="{known.page}#{key}">{html.escape(known.name(piece))}</a>'
         case Cite(key):
-            return f'[<a href="#source-{key}">{known.sources[key]}</a>]'
+            return f'[<a href="{known.page}#source-{key}">{known.sources[key]}</a>]'
         case Link(text, url):
             return f'<a href="{html.escape(url)}">{html.escape(text)}</a>'
     raise TypeError(piece)
@@ -109,14 +110,18 @@ def document(whole: Document, level: int = 2) -> str:
     level : of the sections' headings.
     """
     known = number(whole)
-    out = []
-    for k, section in enumerate(whole.sections, 1):
-        out.append(f'<h{level} id="{section.key}">{k} {html.escape(section.title)}</h{level}>')
-        out.append(blocks(section.blocks, known))
-    out.append(f'<h{level} id="sources">References</h{level}><ol class="sources">')
-    out += [
+    out = [_section(s, known, level) for s in whole.sections]
+    out.append(f'<h{level} id="sources">References</h{level}>')
+    items = (
         f'<li id="source-{s.key}">{html.escape(s.text)} '
         f'<a href="{html.escape(s.url)}">{html.escape(s.url.removeprefix("https://"))}</a></li>'
         for s in whole.sources
-    ]
-    return "\n".join(out) + "</ol>"
+    )
+    out.append(f'<ol class="sources">{"".join(items)}</ol>')
+    return "\n".join([*out, *(_section(s, known, level) for s in whole.appendix)])
+
+
+def _section(section: Section, known: Numbering, level: int) -> str:
+    place = known.names[section.key].split()[-1]
+    heading = f"{place} {html.escape(section.title)}"
+    return f'<h{level} id="{section.key}">{heading}</h{level}>\n{blocks(section.blocks, known)}'

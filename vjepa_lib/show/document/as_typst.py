@@ -48,11 +48,10 @@ _LOOK = """
 #set list(indent: 0.6em, spacing: 0.7em)
 #show heading: set block(above: 1.5em, below: 0.8em)
 #show heading: set text(size: 12.5pt)
-#show figure: set block(breakable: true, above: 1.4em, below: 1.4em)
+#show figure: set block(above: 1.4em, below: 1.4em)
 #show figure.caption: set align(left)
 #show figure.caption: set text(size: 8.5pt)
 #show figure.caption: set par(justify: false)
-#show figure.where(kind: table): set figure.caption(position: top)
 #show raw: set text(size: 0.92em)
 #show link: set text(fill: rgb("#1a4f8b"))
 """
@@ -112,10 +111,12 @@ def _table(table: Table, known: Numbering) -> str:
         + "".join(f"{c}, " for c in cells)
         + "table.hline(stroke: 0.8pt))"
     )
+    # No figure: a caption stays with the first rows of a table that goes on on the next page.
     return (
-        f"#figure({{set text(size: {size}); set par(justify: false, leading: 0.45em); {body}}}, "
-        f"kind: table, numbering: none, supplement: none, caption: {_caption(table, known)}) "
-        f"<{table.key}>"
+        f"#block(sticky: true, above: 1.4em, below: 0.7em, {{set text(size: 8.5pt); "
+        f"set par(justify: false); {_caption(table, known)}}}) <{table.key}>\n\n"
+        f"#block(below: 1.4em, {{set text(size: {size}); "
+        f"set par(justify: false, leading: 0.45em); {body}}})"
     )
 
 
@@ -131,8 +132,9 @@ def block(item: Block, known: Numbering) -> str:
         case Picture(key, file):
             alt = _string(plain(item.caption))
             return (
-                f'#figure(image("/{file}.svg", width: 100%, alt: {alt}), kind: image, '
-                f"numbering: none, supplement: none, caption: {_caption(item, known)}) <{key}>"
+                f'#figure(image("/{file}.svg", width: {item.width:.0%}, alt: {alt}), kind: image, '
+                f"placement: auto, numbering: none, supplement: none, "
+                f"caption: {_caption(item, known)}) <{key}>"
             )
         case Table():
             return _table(item, known)
@@ -142,10 +144,12 @@ def block(item: Block, known: Numbering) -> str:
 def document(whole: Document) -> str:
     """The source of a PDF."""
     known = number(whole)
+    unbroken = whole.title.replace("-", "\N{NON-BREAKING HYPHEN}")
     out = [
         f"#set document(title: {_string(whole.title)}, date: none)",
         _LOOK,
-        f"#align(center, {{text(size: 17pt, weight: 700, {_string(whole.title)}); v(2pt); "
+        f"#align(center, {{set par(justify: false); "
+        f"text(size: 17pt, weight: 700, {_string(unbroken)}); v(2pt); "
         f"text(size: 10.5pt, {_string(whole.subtitle)})}})",
         "#v(6pt)",
         '#block(inset: (x: 10mm), {set text(size: 9.5pt); strong("Abstract"); [',
@@ -163,6 +167,11 @@ def document(whole: Document) -> str:
             f'#par(hanging-indent: 1.5em, {{"[{known.sources[s.key]}] "; {_string(s.text)}; " "; '
             f"{link}}})"
         )
+    if whole.appendix:
+        out.append('#set heading(numbering: "A")\n#counter(heading).update(0)')
+    for section in whole.appendix:
+        out.append(f"#heading({_string(section.title)}) <{section.key}>")
+        out += [block(b, known) for b in section.blocks]
     return "\n\n".join(out) + "\n"
 
 

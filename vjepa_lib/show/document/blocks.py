@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from vjepa_lib.errors import ConfigError
@@ -126,11 +126,13 @@ class Picture:
     key : what references call it.
     file : name of the figure in the figures folder, without suffix; `.svg` and `.png` exist.
     caption : what is seen.
+    width : share of the text's width in the PDF; a page shows it at its own size.
     """
 
     key: str
     file: str
     caption: Text
+    width: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -206,18 +208,20 @@ class Document:
     abstract : blocks that stand before the first section.
     sections : in order.
     sources : bibliography, in the order of its numbers.
+    appendix : sections after the bibliography, lettered.
     """
 
     title: str
     subtitle: str
     abstract: tuple[Block, ...]
     sections: tuple[Section, ...]
-    sources: tuple[Source, ...] = field(default=())
+    sources: tuple[Source, ...] = ()
+    appendix: tuple[Section, ...] = ()
 
     def blocks(self) -> Iterator[Block]:
         """Every block, in order."""
         yield from self.abstract
-        for section in self.sections:
+        for section in (*self.sections, *self.appendix):
             yield from section.blocks
 
 

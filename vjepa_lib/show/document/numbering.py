@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.show.document.blocks import (
@@ -27,10 +28,12 @@ class Numbering:
     ----------
     names : key -> 'Figure 3', 'Table 1', 'Equation 2', 'Section 4'; rows: the name of their table.
     sources : key -> number of the entry in the bibliography.
+    page : where the document lies, for parts of it that stand on another page.
     """
 
     names: dict[str, str]
     sources: dict[str, int]
+    page: str = ""
 
     def name(self, ref: Ref) -> str:
         """What a reference reads."""
@@ -57,6 +60,8 @@ def number(document: Document) -> Numbering:
 
     for k, section in enumerate(document.sections, 1):
         add(section.key, f"Section {k}")
+    for letter, section in zip(ascii_uppercase, document.appendix, strict=False):
+        add(section.key, f"Appendix {letter}")
     for block in document.blocks():
         kind = _KINDS.get(type(block))
         if kind is None:
