@@ -164,7 +164,7 @@ def claims(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         paragraph(
             "Each claim is cut into parts, and each part is a predicate over the published table. "
-            "A part passes four checks: is its number the one that the table gives; does the "
+            "A part is asked: is its number the one that the table gives; does the "
             "difference survive clips, seeds and the number of comparisons against every baseline; "
             "did the released code do what the claim says; and do own runs point the same way, "
             "which is shown beside and decides nothing. A claim gets the worst verdict of its "

@@ -94,7 +94,8 @@ def interactions(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture
     """What a contrast adds to a factorized objective beyond what it adds to the baseline."""
     table = selection.by_source({evidence.mark: evidence.results}, crossing.interactions)
     data = selection.pick(table, "benchmark", crossing.WHERE)
-    titles = crossing.pair_titles(data, plots.label) | {"all": "all six"}
+    together = f"all {sum(map(len, combination.GROUPS.values()))} benchmarks"
+    titles = crossing.pair_titles(data, plots.label) | {"all": together}
     fig = plots.intervals(
         data, "estimate", rows="pair", panel="benchmark", zero=True, names=titles,
         xlabel="interaction (points)",

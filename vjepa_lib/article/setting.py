@@ -15,6 +15,7 @@ from vjepa_lib.objectives import TERMS
 from vjepa_lib.show.document.blocks import (
     Block,
     Bullets,
+    Code,
     Formula,
     Section,
     paragraph,
@@ -199,8 +200,9 @@ def the_worlds(evidence: Evidence, gallery: Gallery) -> Section:
         pictures.sheet(
             gallery,
             words(
-                "One class of the task `{task}` in its source and under every shift, by severity; "
-                "three moments of each clip.".replace("{task}", pictures.WORLD)
+                "One class of the task {task} in its source and under every shift, by severity; "
+                "moments of each clip side by side.",
+                task=Code(pictures.WORLD),
             ),
         ),
     ]

@@ -107,13 +107,11 @@ def made_where(runs: pd.DataFrame) -> str:
 def claims_held(evidence: Evidence) -> str:
     """How many claims hold, and how many became what."""
     ends = evidence.audit.verdicts.verdict
-    counts = [
-        f"{(ends == v).sum()} {v}" for v in Verdict if v != Verdict.HOLDS and (ends == v).any()
-    ]
+    counts = [f"{v} ({n})" for v in Verdict if v != Verdict.HOLDS and (n := (ends == v).sum())]
     held = int((ends == Verdict.HOLDS).sum())
     return (
         f"Of the report's {len(ends)} claims, {held or 'none'} {'holds' if held == 1 else 'hold'}"
-        f"{': ' + '; '.join(counts) if counts else ''}."
+        f"{'; the others: ' + ', '.join(counts) if counts else ''}."
     )
 
 

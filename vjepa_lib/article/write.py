@@ -51,7 +51,8 @@ def article(evidence: Evidence, gallery: Gallery) -> Document:
 def text_page(document: Document) -> str:
     """The whole text as a page."""
     known = number(document)
-    links = " ".join(f'<a href="#{s.key}">{html.escape(s.title)}</a>' for s in document.sections)
+    parts = (*document.sections, *document.appendix)
+    links = " ".join(f'<a href="#{s.key}">{html.escape(s.title)}</a>' for s in parts)
     return page(
         document.title,
         f"<h1>{html.escape(document.title)}</h1>\n"
