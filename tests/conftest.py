@@ -8,6 +8,18 @@ from small_lab import make_lab, train_whole, write_settings
 
 from vjepa_lib import study
 
+# A file stays on one worker, and one that begins last is waited for: so these come first.
+LONGEST = ("test_transfer_runs.py", "test_cluster.py", "test_scale.py", "test_adding.py")
+
+
+def pytest_configure(config):
+    # xdist would begin with the files of the most tests, which are not those that take longest.
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda i: LONGEST.index(i.path.name) if i.path.name in LONGEST else len(LONGEST))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():

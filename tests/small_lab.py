@@ -7,12 +7,12 @@ commands.
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+import warm
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -222,7 +222,7 @@ def environment(**more):
 
 def begin(*arguments, **more):
     return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
+        [warm.python(), *map(str, arguments)],
         cwd=ROOT, env=environment(**more), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

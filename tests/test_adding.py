@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import warm
 
 from vjepa_lib import own_files, study
 from vjepa_lib.__main__ import main
@@ -24,11 +25,11 @@ COMMANDS = re.search(r"```sh\n(.*?)```", SECTION, re.S)[1].splitlines()
 FILE = re.search(r"`(\w+\.py)`", SECTION)[1]
 
 
-def python(arguments, folder, root=ROOT, **more):
+def python(arguments, folder, root=ROOT, program=sys.executable, **more):
     """Run Python in a folder as a reader would; what it prints."""
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"} | more
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [program, *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -56,7 +57,7 @@ def test_the_readme_leads_from_a_class_to_a_run_a_row_and_a_line(smoke_sets, tmp
     for command in COMMANDS:
         program, *arguments = shlex.split(command)
         assert program == "python"
-        printed.append(python(arguments, tmp_path, **folders))
+        printed.append(python(arguments, tmp_path, program=warm.python(), **folders))
     runs = [Path(x.split(": ")[1]) for x in printed[0].splitlines() if x.startswith("speed")]
     assert len(runs) == 2
     for run in runs:  # its head has the profile's size, and its loss was followed
@@ -82,7 +83,8 @@ def test_a_notebook_cell_reaches_the_workers(smoke_sets, tmp_path):
         "print(sorted(set(shell.user_ns['table'].variant)))\n"
     )
     (tmp_path / "session.py").write_text(script)
-    out = python(["session.py"], tmp_path, VJEPA_RUNS=str(tmp_path / "runs"))
+    folder = {"VJEPA_RUNS": str(tmp_path / "runs")}
+    out = python(["session.py"], tmp_path, program=warm.python(), **folder)
     assert "['speed']" in out
 
 

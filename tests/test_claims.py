@@ -3,11 +3,11 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import warm
 
 from vjepa_lib.audit import published
 from vjepa_lib.audit.checks import Evidence, count, difference, largest
@@ -398,7 +398,7 @@ def test_the_page_on_another_paper_runs(tmp_path):
         (tmp_path / name).write_text(body)
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S))
     ran = subprocess.run(
-        [sys.executable, "-c", code],
+        [warm.python(), "-c", code],
         cwd=tmp_path,
         capture_output=True,
         text=True,

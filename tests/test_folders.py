@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 from vjepa_lib import folders, reproduce
 from vjepa_lib.errors import ConfigError
@@ -37,7 +37,7 @@ def test_the_variables_are_read_in_one_place():
 @pytest.mark.parametrize("runs", ["", "x" * 300])
 def test_commands_say_so_and_write_nothing(runs, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "vjepa_lib.reproduce", "--profile", "smoke", "--only", "04"],
+        [warm.python(), "-m", "vjepa_lib.reproduce", "--profile", "smoke", "--only", "04"],
         cwd=ROOT, capture_output=True, text=True,
         env=os.environ | {"VJEPA_RUNS": runs, "VJEPA_DATA": str(tmp_path)},
     )  # fmt: skip

@@ -5,11 +5,13 @@ import resource
 import signal
 import socket
 from dataclasses import replace
+from multiprocessing import spawn
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import warm
 from torch import multiprocessing as mp
 
 from vjepa_lib.bench.reference import step_by_group
@@ -454,7 +456,12 @@ def test_two_processes_train_like_one(tmp_path):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    mp.spawn(_process, (port, str(tmp_path)), nprocs=2)
+    plain = spawn.get_executable()
+    spawn.set_executable(warm.python())
+    try:
+        mp.spawn(_process, (port, str(tmp_path)), nprocs=2)
+    finally:
+        spawn.set_executable(plain)
     for parts in (1, 2):
         alone = pretrain(together(parts), mixture(), progress=False)
         both = [torch.load(tmp_path / f"{parts}-{r}.pt", weights_only=False) for r in (0, 1)]

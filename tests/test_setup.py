@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import warm
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -218,7 +219,7 @@ def lines_of(path):
 )
 def test_command_line_mistakes_are_one_sentence(args, says, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "vjepa_lib.reproduce", *args],
+        [warm.python(), "-m", "vjepa_lib.reproduce", *args],
         cwd=ROOT, capture_output=True, text=True, timeout=120,
         env={"VJEPA_RUNS": str(tmp_path), "VJEPA_DATA": str(tmp_path), "PATH": "/usr/bin:/bin"},
     )  # fmt: skip

@@ -1,0 +1,82 @@
+"""The Python that tests start many of (`warm`) ends, listens and starts others as the plain one."""
+
+import os
+import select
+import signal
+import subprocess
+
+import conftest
+import pytest
+import warm
+from small_lab import ROOT
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="plain Python is used")
+
+
+def start(*arguments, **more):
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen([warm.python(), *arguments], text=True, **pipes, **more)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "out", "err"),
+    [
+        ("import sys; print(sys.argv[1:], input())", 0, "['a'] given\n", ""),
+        ("import os; print(os.getcwd(), os.environ['OWN'])", 0, "{folder} here\n", ""),
+        ("raise SystemExit(3)", 3, "", ""),
+        ("raise SystemExit('why')", 1, "", "why\n"),
+        ("1 / 0", 1, "", "ZeroDivisionError: division by zero\n"),
+        ("import atexit; atexit.register(print, 'last')", 0, "last\n", ""),
+        ("import os; os.kill(os.getpid(), 9)", -9, "", ""),
+        ("import sys; print('torch._dynamo' in sys.modules)", 0, "True\n", ""),
+        ("import os; print(os.getppid())", 0, "{parent}\n", ""),
+    ],
+)
+def test_a_fork_ends_as_python_would(code, status, out, err, tmp_path):
+    process = start("-u", "-c", code, "a", cwd=tmp_path, env=os.environ | {"OWN": "here"})
+    told, complained = process.communicate("given\n")
+    assert process.returncode == status, complained
+    assert told == out.format(folder=tmp_path, parent=os.getpid()) and complained.endswith(err)
+
+
+LISTENS = """\
+import os, signal, sys, time
+def told(number, frame):
+    print(number, flush=True)
+    sys.exit(5)
+signal.signal(signal.SIGTERM, told)
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 5), (signal.SIGKILL, -9)])
+def test_a_signal_reaches_the_fork(number, status):
+    process = start("-c", LISTENS)
+    fork = int(process.stdout.readline())
+    watched = os.pidfd_open(fork)
+    process.send_signal(number)
+    out, _ = process.communicate()
+    assert process.returncode == status
+    assert out == (f"{int(number)}\n" if status == 5 else "")
+    assert select.select([watched], [], [], 60)[0]  # it has ended
+    os.close(watched)
+
+
+def test_what_a_fork_starts_is_a_fork(tmp_path):
+    """Modules, scripts, and the workers of joblib, which get open files by number."""
+    script = tmp_path / "pool.py"
+    script.write_text(
+        "import sys\nfrom joblib import Parallel, delayed\n"
+        "def look(i):\n    import sys\n    return i, 'torch._dynamo' in sys.modules\n"
+        "print(sys.argv, Parallel(2)(delayed(look)(i) for i in range(2)))\n"
+    )
+    out, err = start(str(script), "x", cwd=ROOT).communicate()
+    assert out == f"['{script}', 'x'] [(0, True), (1, True)]\n", err
+    out, err = start("-m", "vjepa_lib.paper", "train", "--help", cwd=ROOT).communicate()
+    assert out.startswith("usage: python -m vjepa_lib.paper train"), err
+
+
+def test_files_that_take_longest_come_first(pytestconfig):
+    assert not getattr(pytestconfig.option, "loadscopereorder", False)
+    assert all((ROOT / "tests" / name).exists() for name in conftest.LONGEST)
