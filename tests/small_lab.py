@@ -220,9 +220,9 @@ def environment(**more):
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | more
 
 
-def begin(*arguments, **more):
+def begin(*arguments, program=None, **more):
     return subprocess.Popen(
-        [warm.python(), *map(str, arguments)],
+        [program or warm.python(), *map(str, arguments)],
         cwd=ROOT, env=environment(**more), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

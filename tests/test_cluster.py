@@ -1,18 +1,43 @@
 """Runs on a Ray cluster of two machines (here: two nodes of one), with workers that are killed."""
 
 import os
+import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
 
+import pandas as pd
 import pytest
 from small_lab import ROOT, TRAIN, run, same_run, stored
-from toy_runs import Toy, broken_train, slow_train, toy_train
 
-from vjepa_lib.errors import ConfigError, RunStoreError
+from vjepa_lib.errors import ConfigError, DataError, RunStoreError
 from vjepa_lib.study import cluster
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.store import RunStore, config_hash
+
+
+@dataclass(frozen=True)
+class Toy:
+    seed: int
+
+
+def toy_train(config, partial, device):
+    """Four steps with a checkpoint after each; run 1 is killed once, after its second."""
+    partial.mkdir(parents=True, exist_ok=True)
+    root, steps = partial.parent.parent, partial / "steps"
+    begun = len(steps.read_text()) if steps.exists() else 0
+    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    with open(root / f"begun-{config.seed}", "a") as f:
+        f.write(f"{begun} {gpu}\n")
+    for step in range(begun, 4):
+        if (config.seed, begun, step) == (1, 0, 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+        with open(steps, "a") as f:
+            f.write("x")
+        time.sleep(0.05)
+    metrics = pd.DataFrame({"benchmark": ["b"], "top1": [len(steps.read_text())]})
+    return metrics, pd.DataFrame({"step": [3]})
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +46,16 @@ def ray_cluster():
     ray = pytest.importorskip("ray")
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     with pytest.MonkeyPatch.context() as patch:
-        # The workers import toy_runs.py; nothing is reported, no token is left in a home folder.
+        # The workers import this file; nothing is reported, no token is left in a home folder.
         paths = [str(ROOT / "tests"), str(ROOT)]
         patch.setenv("PYTHONPATH", os.pathsep.join(paths))
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
-        # Without processes that nothing here asks: each takes seconds to start.
-        spare = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+        memory = 80 * 2**20
         machines = cluster_utils.Cluster()
         for _ in range(2):
-            machines.add_node(num_cpus=1, num_gpus=1, object_store_memory=80 * 2**20, **spare)
+            machines.add_node(num_cpus=1, num_gpus=1, object_store_memory=memory)
         ray.init(address=machines.address, log_to_driver=False)
         yield machines
         ray.shutdown()
@@ -48,6 +72,14 @@ def test_ray_finishes_every_run_though_a_worker_is_killed(ray_cluster, tmp_path)
     # Finished runs are not trained again.
     ensure(store, [*configs, Toy(4)], toy_train, cluster="ray", progress=False)
     assert (store.root / "begun-1").read_text().split() == ["0", "2"] and store.has(Toy(4))
+
+
+def broken_train(config, partial, device):
+    if config.seed == 1:
+        raise DataError("clip 7 is broken: replace it.")
+    if config.seed == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return pd.DataFrame({"benchmark": ["b"], "top1": [1.0]}), pd.DataFrame({"step": [0]})
 
 
 def test_ray_names_the_runs_that_failed_and_keeps_the_others(ray_cluster, tmp_path, monkeypatch):
@@ -78,7 +110,8 @@ def test_ray_honours_the_gpus_of_a_run(ray_cluster, tmp_path):
 
 def test_the_command_line_trains_on_the_cluster(ray_cluster, settings, uninterrupted):
     config = settings("cluster", steps=12)
-    done = run(*TRAIN[:-1], "--cluster", "ray", "--config", config, RAY_ADDRESS=ray_cluster.address)
+    arguments = [*TRAIN[:-1], "--cluster", "ray", "--config", config]
+    done = run(*arguments, program=sys.executable, RAY_ADDRESS=ray_cluster.address)
     assert done.returncode == 0, done.stderr_text
     same_run(stored(config), uninterrupted)
 
@@ -98,6 +131,13 @@ def test_a_machine_that_leaves_takes_no_run_with_it(ray_cluster, tmp_path):
     ensure(store, [Toy(s) for s in range(6)], slow_train, cluster="ray", progress=False)
     thread.join()
     assert all(store.has(Toy(s)) for s in range(6))
+
+
+def slow_train(config, partial, device):
+    (partial.parent.parent).mkdir(parents=True, exist_ok=True)
+    (partial.parent.parent / f"slow-{config.seed}").touch()
+    time.sleep(0.5)
+    return pd.DataFrame({"benchmark": ["b"], "top1": [1.0]}), pd.DataFrame({"step": [0]})
 
 
 def test_without_ray_the_way_out_is_told(tmp_path, monkeypatch):
