@@ -6,6 +6,8 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends git make \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /vjepa
+# .py files of notebooks open as notebooks.
+ENV JUPYTER_CONFIG_PATH=/vjepa/.jupyter
 COPY . .
 RUN make install TORCH=${TORCH}
 EXPOSE 8888

@@ -41,13 +41,14 @@ endif
 ARGS = --profile $(PROFILE) --jobs $(JOBS) --device $(DEVICE) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce notebooks test lab verify bench lint clean
+.PHONY: help install reproduce notebooks test lab site verify bench lint clean
 
 help:
 	@echo "make reproduce  every table and figure, figures/index.html and figures/report.pdf"
 	@echo "make notebooks  execute the notebooks from recorded runs and write their outputs (ONLY=07)"
 	@echo "make test       the whole test suite, notebooks included"
-	@echo "make lab        JupyterLab on the notebooks"
+	@echo "make lab        JupyterLab on the notebooks; their .py halves open as notebooks, too"
+	@echo "make site       the documentation as a site: build/site/index.html"
 	@echo "make verify     retrain a finished and two recorded runs, read a kept encoder again, compare"
 	@echo "make bench      speed, as ratios (ONLY=step-mini for one figure, ROUNDS=2 for fewer turns)"
 	@echo "make clean      remove figures and build files; runs and data stay"
@@ -64,7 +65,7 @@ $(STAMP): pyproject.toml constraints.txt | $(ENV)/bin/python
 	@if [ -n "$(strip $(CONDA_BASE))" ]; then echo "The active environment is conda's base, and pinned packages there can break conda itself: run 'conda env create -f environment.yml && conda activate vjepa', or 'conda deactivate' to let make use .venv."; exit 1; fi
 	@mkdir -p build; echo "installing into $(ENV), $(TORCH) build of torch (log: build/install.log)"
 	@( $(TORCH_INSTALL) && \
-	   $(PY) -m pip install -c constraints.txt -e '.[notebooks,test]' ) > build/install.log 2>&1 \
+	   $(PY) -m pip install -c constraints.txt -e '.[notebooks,test,site]' ) > build/install.log 2>&1 \
 	  || { tail -n 20 build/install.log; echo "The installation failed: see build/install.log."; exit 1; }
 	@touch $(STAMP)
 
@@ -90,8 +91,15 @@ test: $(STAMP)
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider tests
 	@env -u VJEPA_PROFILE $(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-cell-timeout 300 notebooks
 
+# The folder says that .py files open as notebooks; the reader's own settings come before it.
+lab: export JUPYTER_CONFIG_PATH := $(if $(JUPYTER_CONFIG_PATH),$(JUPYTER_CONFIG_PATH):)$(CURDIR)/.jupyter
 lab: $(STAMP)
 	@$(PY) -m jupyterlab notebooks
+
+# Notebooks are shown as they are committed, not run. Every warning is an error.
+site: $(STAMP)
+	@$(PY) -m sphinx -c docs/site -q -W --keep-going -d build/site-cache . build/site
+	@echo "build/site/index.html"
 
 verify: $(STAMP)
 	@$(PY) -m vjepa_lib.reproduce $(ARGS) --verify

@@ -1,6 +1,7 @@
 """Set-up files agree with each other."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -28,8 +29,7 @@ def pins():
 
 def test_every_dependency_is_pinned():
     wanted = [*PROJECT["dependencies"]]
-    for extra in ("notebooks", "test"):
-        wanted += PROJECT["optional-dependencies"][extra]
+    wanted += sum(PROJECT["optional-dependencies"].values(), [])
     missing = [n for n in map(name_of, wanted) if n not in pins()]
     assert not missing
     assert pins()["torch"] == "2.13.0" and not any("+" in v for v in pins().values())
@@ -43,10 +43,10 @@ def test_environment_yml_installs_what_the_makefile_does():
     floor = PROJECT["requires-python"].removeprefix(">=")
     assert f"python={floor}" in conda and "pip" in conda
     index, *rest = pip
-    assert rest == ["-c constraints.txt", f"torch=={pins()['torch']}", "-e .[notebooks,test]"]
+    assert rest == ["-c constraints.txt", f"torch=={pins()['torch']}", "-e .[notebooks,test,site]"]
     assert index.startswith("--extra-index-url") and index.endswith("/whl/cpu")
     make = (ROOT / "Makefile").read_text()
-    assert f"torch=={pins()['torch']}" in make and "-e '.[notebooks,test]'" in make
+    assert f"torch=={pins()['torch']}" in make and "-e '.[notebooks,test,site]'" in make
 
 
 def test_required_packages_are_dependencies():
@@ -66,7 +66,7 @@ def test_required_packages_are_dependencies():
 
 
 @pytest.mark.parametrize(
-    "target", ["reproduce", "test", "lab", "verify", "bench", "clean", "help", "lint"]
+    "target", ["reproduce", "test", "lab", "site", "verify", "bench", "clean", "help", "lint"]
 )
 def test_make_targets_exist(target):
     done = subprocess.run(
@@ -117,6 +117,21 @@ def test_variables_reach_the_command():
         cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert "--profile small --jobs 3 --device cuda --only 07 --seeds 0,1" in done.stdout
+
+
+def test_make_lab_opens_py_files_as_notebooks():
+    """The folder it hands to JupyterLab, after the reader's own, names jupytext's viewer."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("CONDA", "VIRTUAL_ENV"))}
+    told = subprocess.run(
+        ["make", "-s", "-o", ".venv/.vjepa_lib-installed", "lab",
+         "PY=printenv JUPYTER_CONFIG_PATH #"],
+        cwd=ROOT, env=clean | {"JUPYTER_CONFIG_PATH": "/own"}, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    assert told == f"/own:{ROOT / '.jupyter'}"
+    settings = json.loads((ROOT / ".jupyter/labconfig/default_setting_overrides.json").read_text())
+    viewers = settings["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"]
+    extension = Path(sys.prefix) / "share/jupyter/labextensions/jupyterlab-jupytext/static"
+    assert any(f'"{viewers["python"]}"' in f.read_text() for f in extension.glob("*.js"))
 
 
 @pytest.mark.parametrize("target", ["test", "lint"])

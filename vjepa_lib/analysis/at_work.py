@@ -246,7 +246,7 @@ def compared_counts(batch: LatentBatch) -> pd.DataFrame:
 
 
 def target_speed(batch: LatentBatch) -> Tensor:
-    """How fast the target latent moves at every place, |h_{t+1} - h_t|: [B, T - 1, HW]."""
+    """How fast the target latent moves at every place, `|h_{t+1} - h_t|`: [B, T - 1, HW]."""
     return batch.target_over_time.diff(dim=1).norm(dim=-1)
 
 

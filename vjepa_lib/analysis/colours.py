@@ -27,7 +27,7 @@ def clips_by_movement(sets: Mapping[str, ClipSet], count: int = 64) -> dict[str,
 
 
 def colour_change(clips: Tensor, grid: Grid) -> Tensor:
-    """Size of AC's target: |change| of every token's mean colour, mean over colours.
+    """Size of AC's target: `|change|` of every token's mean colour, mean over colours.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def loss_without_seeing(
     Parameters
     ----------
     regime : domain -> share of the mixture.
-    noise : mean |change| of colour where nothing moves.
+    noise : mean `|change|` of colour where nothing moves.
 
     Returns
     -------

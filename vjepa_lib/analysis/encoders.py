@@ -89,7 +89,7 @@ def change_over_time(
     clips: Mapping[str, Tensor],
     load: Load | None = None,
 ) -> pd.DataFrame:
-    """Mean |h_{t+1} - h_t| of evaluated encoders, relative to mean |h|.
+    """Mean `|h_{t+1} - h_t|` of evaluated encoders, relative to mean `|h|`.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def normality(
     Returns
     -------
     DataFrame, a row per (variant, form): the Epps-Pulley statistic along random directions, mean
-    |mean| and mean standard deviation of the channels.
+    `|mean|` and mean standard deviation of the channels.
     """
     rows = []
     for variant, form in pairs:

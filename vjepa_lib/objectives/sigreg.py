@@ -59,7 +59,7 @@ class _EppsPulley(torch.autograd.Function):
 def epps_pulley(samples: Tensor, t_max: float = 3.0, points: int = 17) -> Tensor:
     """Epps-Pulley distance of each column of samples [n, S] from the standard normal: [S].
 
-    n * integral over t in [-t_max, t_max] of |phi(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2), phi the
+    n * integral over t in [-t_max, t_max] of `|phi(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2)`, phi the
     empirical characteristic function; the integrand is even, so half of it is summed by the
     trapezoid rule over `points` points (LeJEPA, arXiv 2511.08544, section 4).
     """
