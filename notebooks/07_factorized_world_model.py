@@ -18,18 +18,32 @@
 # %% [markdown]
 # # 07 · The factorized world model
 #
+# [Map](00_map_of_the_study.ipynb) · before: [06, latent dynamics](06_latent_dynamics.ipynb) · next:
+# [08, motion and future masking](08_motion_and_future_masking.ipynb) · leans on
+# [05](05_hard_region_weighting.ipynb) (HW) and 06 (LD)
+#
 # **Question.** What do the factorized world model (FWM), latent dynamics (LD) and hard-region
-# weighting (HW) do, alone and in all eight combinations, as *released* and as *described*?
+# weighting (HW) do, alone and in all eight combinations, as *released* (what the study's published
+# code trains) and as *described* (what its text says)?
 #
-# FWM splits the latent in an appearance half $A$ that stays still and a dynamics half $Y$ that is
-# decorrelated from it:
-# $0.05\,\mathrm{mean}|A_{t+1}-A_t| + 0.01\,\mathrm{mean}\,\mathrm{cov}(A,Y)^2$. LD predicts from a
-# token how the target moves on: $\mathrm{mean}|g(Z_t) - (h_{t+1}-h_t)|$. HW adds the prediction
-# loss once more, weighted towards the tokens with the largest error.
+# **The idea.** What a scene looks like stays, what happens in it changes. FWM splits the latent
+# accordingly: an appearance half $A$ that should stay still, and a dynamics half $Y$ that should be
+# decorrelated from it,
 #
-# The forms differ in two places. *Released*: the halves are the shallow and the deep levels, and
-# LD beside HW is computed without gradient. *Described*: every level is halved, and LD beside HW
-# trains its head and the encoder.
+# $$\mathcal{L}_{FWM} = 0.05\,\mathrm{mean}|A_{t+1}-A_t|
+# + 0.01\,\mathrm{mean}\,\mathrm{cov}(A,Y)^2.$$
+#
+# The other two come from earlier notebooks: LD predicts from a token how the target moves on,
+# $\mathrm{mean}|g(Z_t) - (h_{t+1}-h_t)|$; HW adds the prediction loss once more, weighted towards
+# the tokens with the largest error.
+#
+# **Why this could go wrong.** Nothing in the formula says that $A$ must hold the appearance. A half
+# that is constant meets both terms exactly.
+#
+# **The forms** differ in two places. *Released*: the halves are the shallow and the deep levels of
+# the encoder, and LD beside HW is computed without gradient. *Described*: every level is halved,
+# and LD beside HW trains its head and the encoder. `smoke`, `mini` and `small` are the sizes of our
+# runs, from seconds to minutes; every output says which it shows.
 
 # %% tags=["parameters"]
 LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
@@ -43,8 +57,8 @@ import inspect
 
 from IPython.display import Code
 
-from vjepa_lib import study
-from vjepa_lib.analysis import ablation, at_work, findings, selection
+from vjepa_lib import maps, study
+from vjepa_lib.analysis import ablation, at_work, findings, observations, selection
 from vjepa_lib.datasets.synthetic import BENCHMARKS
 from vjepa_lib.objectives.factorized import FwmOrth, FwmStatic
 from vjepa_lib.objectives.latent_dynamics import LatentDynamics
@@ -56,9 +70,16 @@ results = nb.results  # recorded; LIVE: what is missing is trained here, once
 
 # %% [markdown]
 # ## The terms, as they run
+#
+# Read from the library, so this is what was trained. `self.halves` cuts the channels in two, and is
+# where the two forms part; the static term takes the first half of a token's change, the
+# orthogonality term the covariance of both halves over all tokens of the batch.
 
 # %%
 Code(inspect.getsource(FwmStatic) + "\n\n" + inspect.getsource(FwmOrth), language="python")
+
+# %% [markdown]
+# LD once more, because its two forms decide much of what follows: look at `trains`.
 
 # %%
 Code(inspect.getsource(LatentDynamics), language="python")
@@ -87,13 +108,49 @@ nb.out.figure(
 
 # %% [markdown]
 # HW asks where the predictor errs, LD where the target changes. At initialisation neither has
-# learned anything, so what is drawn is what random networks make of the pixels.
+# learned anything, so what is drawn is what random networks make of the pixels. FWM has no place in
+# this figure: it asks for the same stillness everywhere.
+
+# %% [markdown]
+# ## What is left of time in a trained latent
+#
+# FWM's demand for stillness is better looked for after training. A token's first three principal
+# components over the tokens of one clip become red, green and blue: places of one colour are alike
+# to that encoder. Every row has colours of its own, so only patterns can be compared, not hues.
+# Look along a row: where every column is the same, time has gone from the latent's main directions.
+
+# %%
+described = [(variant, "described") for variant in ("fwm", "fwm_ld", "fwm_hw_ld")]
+seen = nb.encoders(["baseline", "ld", "fwm", *described])
+titles = [plots.label(ablation.name(*pair)) for pair in seen.pairs]
+kept = dict(zip(titles, map(seen.load, seen.configs), strict=True))
+rows, variance = maps.compare_maps(kept, nb.clips["actions"].frames[0])
+
+# %%
+nb.out.figure(
+    plots.clips(rows, every=2, width=4.4),  # one frame per time step
+    "maps",
+    variance,
+    f"Tokens of one clip of `actions` as colours, a column per time step; encoders: {seen.about}",
+    nb.runs,
+    digits=2,
+)
+print(observations.variance_over_time(variance))
+
+# %% [markdown]
+# The colours are scaled to each encoder's own variance, so a latent that has almost none still
+# looks colourful: the map, and the shares in the line above, say how tokens of one clip differ, not
+# how much. A share that rises beside FWM does not speak against its stillness: where the part that
+# is fixed to places shrinks too, what is left of change weighs more. How much a latent changes
+# relative to its size is measured in [06](06_latent_dynamics.ipynb), how far *clips* differ is the
+# spread of features, further down.
 
 # %% [markdown]
 # ## What each term's gradient reaches
 #
 # One batch at initialisation. Look at LD in the two forms: a row that reaches nothing is a term
-# that trains nothing.
+# that trains nothing. Look at the two terms of FWM too: beside the JEPA gradient, how long are
+# theirs? They are shown without their weights.
 
 # %%
 # `relative` and `cosine` compare with the JEPA gradient in the same part of the network.
@@ -111,7 +168,8 @@ print(findings.reach_of_term(reach, "ld"))
 #
 # LD beside HW as released trains what HW trains without it, so `hw_ld` and `fwm_hw_ld` as released
 # share the runs of `hw1` and `fwm_hw` (notebook 15 trains them side by side). Look at the distance
-# between a filled and a hollow dot: it is what the form alone decides.
+# between a filled and a hollow dot: it is what the form alone decides. A dot left of the line is a
+# combination that reads worse than the baseline.
 
 # %%
 # A row per run and benchmark, mean over seeds, live and recorded runs under each other.
@@ -169,6 +227,9 @@ print(findings.count_clear(gains))
 # presence and absence of the others, an interaction is what is left over when two are together.
 # Intervals use the scatter over seeds, pooled over the eight cells. `HW` has weight 1 in all its
 # cells (the paper's HW alone has 0.3).
+#
+# Look at LD's main effect in the two forms, and at whether LD's interaction with HW is its mirror
+# image as released: a term that trains nothing beside HW must lose there what it gains alone.
 
 # %%
 effects = ablation.factorials(nb.sources)
@@ -198,8 +259,10 @@ print(*findings.factorial_effects(effects), sep="\n")
 # %% [markdown]
 # ## Loss curves and each term's share
 #
-# Look at the spread of features (0 is collapse): terms that want stillness can be met by a latent
-# that says nothing.
+# *Feature std* is the spread of clips' mean tokens, 0 is collapse; *RankMe* is their effective
+# rank. Look at the spread: terms that want stillness can be met by a latent that says nothing. Look
+# at the JEPA loss beside it: a low loss with a low spread is a latent that is easy to predict
+# because little is in it.
 
 # %%
 # Both forms of these; the legend says which is which.
@@ -219,12 +282,26 @@ print(findings.late_share(share))
 # %% [markdown]
 # ## What it means
 #
-# The static term of FWM is smallest where the appearance half does not change at all, and nothing
-# in it asks that half to say anything; what keeps it informative is the JEPA loss, and the spread
-# of features above shows whether that was enough. LD pulls the other way, it wants change to be
-# readable. Beside HW as released it has no gradient and cannot. So the two forms of the whole
-# combination differ in more than a detail: the one has a term against stillness, the other has
-# not.
+# **The mechanism.** The static term of FWM is smallest where the appearance half does not change at
+# all, and nothing in it asks that half to say anything; what keeps it informative is the JEPA loss,
+# and the spread of features above shows whether that was enough. LD pulls the other way, it wants
+# change to be readable. Beside HW as released it has no gradient and cannot. So the two forms of
+# the whole combination differ in more than a detail: the one has a term against stillness, the
+# other has not.
+#
+# **What supports it.** The gradients show which terms can act, the spread at the end shows which
+# trainings kept a latent that tells clips apart, and the factorial shows what each term brought to
+# the probes. The last cell lists the three under each other: where FWM stands without a working LD,
+# compare its spread with the baseline's; where LD works beside it, compare again.
+#
+# **Not expected.** From the names one would expect FWM to be the base and LD its refinement. The
+# main effects let the two be weighed against each other: which of them carries the combination, and
+# whether the other adds anything clear to it.
+#
+# **What remains open.** Intervals are over seeds alone, all of them from one design of data and one
+# schedule. That a half of the latent holds appearance, as its name says, is not measured here;
+# [13](13_the_combination.ipynb) asks which half carries what. The weights are the paper's; none was
+# varied.
 
 # %% [markdown]
 # ## What we found
