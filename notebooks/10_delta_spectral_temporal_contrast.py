@@ -18,18 +18,33 @@
 # %% [markdown]
 # # 10 · Delta, spectral and temporal-contrastive objectives
 #
+# [Map](00_map_of_the_study.ipynb) · before: [09, pixel targets](09_action_conditioned.ipynb) ·
+# next: [11, physics and the frozen target](11_physics_and_the_frozen_target.ipynb) · leans on
+# [04](04_baseline_and_collapse.ipynb) (the target encoder) and [05](05_hard_region_weighting.ipynb)
+#
 # **Question.** Does it help to match the target's change, its temporal spectrum, or to tell a token
 # from its successor?
 #
-# - **Delta**: $\mathrm{mean}_P|(Z_{t+1}-Z_t)-(h_{t+1}-h_t)|$, weight 0.5.
-# - **Spectral**: $\mathrm{mean}\,w_f|\mathcal{F}Z-\mathcal{F}h|$ over places that are context at
-#   all times, $w_f$ from 0.1 to 1 with frequency, weight 1.
-# - **LTC**: $\mathrm{mean}_P\max(0,\,0.5-\cos(Z_t,h_t)+\cos(Z_t,h_{t+1}))$, weight 0.5.
-# - **combo**: delta, hard-region weighting (0.3) and the stronger motion-guided masking.
+# **The idea.** A context token $Z_t$ sees its place, and so does the target $h_t$. Three terms
+# compare the two over time. Delta is the plainest: what changes in the one should change in the
+# other,
 #
-# All compare context tokens $Z$ with targets $h$ *at the same place*, which the context encoder
-# sees. The target encoder is its slow copy: delta and spectral are met by an encoder that does not
-# move. Whether that is what happens is measured below.
+# $$\mathcal{L}_{\Delta} = \mathrm{mean}_P|(Z_{t+1}-Z_t)-(h_{t+1}-h_t)|,$$
+#
+# over the pairs $P$ of places that are context at $t$ and $t+1$; weight 0.5. The others:
+#
+# - **Spectral**: the same for frequencies, $\mathrm{mean}\,w_f|\mathcal{F}Z-\mathcal{F}h|$ over
+#   places that are context at all times, $w_f$ from 0.1 to 1 with frequency; weight 1.
+# - **LTC**, latent temporal contrast: a token is nearer to its own target than to the next,
+#   $\mathrm{mean}_P\max(0,\,0.5-\cos(Z_t,h_t)+\cos(Z_t,h_{t+1}))$; weight 0.5.
+# - **combo**: delta, hard-region weighting (HW, weight 0.3) and the stronger motion-guided masking.
+#
+# **Why this could go wrong.** All compare with targets *at the same place*, which the context
+# encoder sees. The target encoder is its slow copy, a moving average (EMA): delta and spectral are
+# met by an encoder that does not move. Whether that is what happens is measured below.
+#
+# What the study's code trains (*released*) and what its text says (*described*) are the same here.
+# `smoke`, `mini` and `small` are the sizes of our runs; every output says which it shows.
 
 # %% tags=["parameters"]
 LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
@@ -58,6 +73,9 @@ clips = nb.clips
 
 # %% [markdown]
 # ## The terms, as they run
+#
+# Read from the library, so this is what was trained: delta, spectral, LTC. Look for `z` and `h` at
+# one and the same place in all three; the predictor is in none of them.
 
 # %%
 source = (Delta.loss, Spectral.loss, LatentTemporalContrast.loss)
@@ -66,8 +84,8 @@ Code("\n".join(inspect.getsource(f) for f in source), language="python")
 # %% [markdown]
 # ## At work on one batch: which tokens count
 #
-# The baseline, trained here for a moment. Delta and LTC compare pairs of neighbouring time steps;
-# the spectral term needs places that are context at *all* times. Look at how few those are.
+# The baseline after its first 60 steps. Delta and LTC compare pairs of neighbouring time steps; the
+# spectral term needs places that are context at *all* times. Look at how few those are.
 
 # %%
 baseline = nb.config("baseline")
@@ -88,6 +106,10 @@ nb.out.figure(
 )
 caption = "Tokens a clip gives to each term, mean over 16 clips"
 nb.out.table(counts, "counts", caption, digits=1)
+
+# %% [markdown]
+# A term that is computed on so few tokens can still pull hard: its mean is over those it has. That
+# is measured next.
 
 # %% [markdown]
 # ## How hard each term pulls
@@ -115,7 +137,8 @@ print(findings.lengths(pull))
 # %% [markdown]
 # ## Training
 #
-# Look for curves that end where they began: a spread or a rank that does not leave its first value
+# *RankMe* is the effective rank of clips' mean tokens, *feature std* their spread over clips. Look
+# for curves that end where they began: a spread or a rank that does not leave its first value
 # belongs to an encoder that has not moved much.
 
 # %%
@@ -126,7 +149,8 @@ shares = sections.training(nb, nb.configs, pairs)
 # ## How far training goes from the initialisation
 #
 # Tokens of the evaluated encoder beside those of the random encoder it began as: a cosine of 1 is
-# an encoder that sees as it did at the start.
+# an encoder that sees as it did at the start. Look at the cosine, and not only at the weights:
+# weights can move without a token changing.
 
 # %%
 # Every run is compared with the random encoder of its own seed.
@@ -145,7 +169,7 @@ print(findings.near_initialisation(moved))
 # %% [markdown]
 # What its tokens do over time, on clips with a moving camera: amplitudes of the temporal spectrum
 # relative to frequency 0, and the cosine of neighbouring time steps. A cosine near 1 is a token
-# that stays as it is.
+# that stays as it is. Look at whose row is like that of `random_init`.
 
 # %%
 variants = ("random_init", "baseline", "delta", "spectral", "ltc")
@@ -165,7 +189,8 @@ nb.out.table(
 # ## Results against the baseline
 #
 # Look at `random_init` beside the terms: a term that holds the encoder at its start should land
-# near it, on whichever side of the baseline that is.
+# near it, on whichever side of the baseline that is. Every dot is a variant minus the baseline of
+# the same seed, read by a linear probe; an interval that holds 0 decides nothing.
 
 # %%
 gains = sections.results(nb, nb.sources, nb.runs)
@@ -173,20 +198,27 @@ gains = sections.results(nb, nb.sources, nb.runs)
 # %% [markdown]
 # ## What it means
 #
-# At a place it can see, the target is what the context encoder itself said there a moment ago. A
-# term that wants $Z$ to equal it, in differences or in frequencies, holds the encoder where it is,
-# and the EMA copy can only follow. Its share of the loss says little about that: the gradient of
-# an absolute value is as long for a small gap as for a large one. Nor is a long gradient the
-# point: AC's target lies outside the encoder and does not hold it (notebook 09). Where the cosine
-# with the initialisation stays near 1, what the probes read is the random encoder, and the result
-# has to be compared with `random_init` and not only with the baseline. `combo` contains delta, so
-# the same reading holds for it, whatever its masks and weights add.
+# **The mechanism.** At a place it can see, the target is what the context encoder itself said there
+# a moment ago. A term that wants $Z$ to equal it, in differences or in frequencies, holds the
+# encoder where it is, and the EMA copy can only follow. LTC also wants $Z_t$ to differ from
+# $h_{t+1}$. That moves the encoder towards tokens that change from step to step, and new noise in
+# every frame serves that as well as motion.
 #
-# LTC also wants $Z_t$ to differ from $h_{t+1}$. That moves the encoder towards tokens that change
-# from step to step, and new noise in every frame serves that as well as motion.
+# **What supports it.** The cosine with the initialisation measures the hold. Where it stays near 1,
+# what the probes read is the random encoder, and the result has to be compared with `random_init`
+# and not only with the baseline; the last cell does both. The cosine of neighbouring time steps
+# measures which way LTC goes.
 #
-# How strong the hold is depends on the weight and on how fast the target follows; at the paper's
-# scale, with a longer schedule, it may be another balance.
+# **Not expected.** A term's share of the loss says little about its hold: the gradient of an
+# absolute value is as long for a small gap as for a large one. Nor is a long gradient the point:
+# AC's target, in pixels, lies outside the encoder and does not hold it
+# ([09](09_action_conditioned.ipynb)). LD compares at the same places too, but through a head, and
+# what it asks is a change ([06](06_latent_dynamics.ipynb)).
+#
+# **What remains open.** `combo` contains delta, so the same reading holds for it, whatever its
+# masks and weights add; they are not taken apart here. How strong the hold is depends on the weight
+# and on how fast the target follows; at the paper's scale, with a longer schedule, it may be
+# another balance. LTC is taken up beside other contrasts in [12](12_contrastive_learning.ipynb).
 
 # %% [markdown]
 # ## What we found

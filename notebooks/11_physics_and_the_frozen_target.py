@@ -18,19 +18,34 @@
 # %% [markdown]
 # # 11 · Physics-inspired objectives and the frozen target
 #
+# [Map](00_map_of_the_study.ipynb) · before: [10, delta, spectral and temporal
+# contrast](10_delta_spectral_temporal_contrast.ipynb) · next: [12, contrastive
+# learning](12_contrastive_learning.ipynb) · leans on [04](04_baseline_and_collapse.ipynb) (the
+# target encoder, collapse); the code behind the frozen rows is in
+# [15](15_what_the_gradients_reach.ipynb)
+#
 # **Question.** What do kinematic, velocity-gated, Hamiltonian and SIGReg objectives do once the
 # encoder they train is the one that is evaluated?
 #
-# Kinematic regularisation wants the target latent to move little or evenly,
-# $\mathrm{mean}|h_{t+1}-h_t|$ or $\mathrm{mean}|h_{t+2}-2h_{t+1}+h_t|$, and needs EMA off, so that
-# $h$ has a gradient. The velocity gate stills the context where the target is slow, the Hamiltonian
-# predicts the next token by a symplectic step under a learned energy, SIGReg makes the latent an
-# isotropic Gaussian.
+# **The idea.** Things in the world move smoothly, so a good latent might too. Kinematic
+# regularisation asks the target latent $h$ to move little, or evenly:
 #
-# In the released code, with EMA off, nothing ever moves the target encoder, and it is what every
-# probe reads: six kinematic rows and one SIGReg row are the random initialisation. As *described*
-# there is one network, it is trained, and it is evaluated. The control that the paper lacks is EMA
-# off and nothing else.
+# $$\mathcal{L}_{kin} = \mathrm{mean}\,|h_{t+1}-h_t| \quad\text{or}\quad
+# \mathrm{mean}\,|h_{t+2}-2h_{t+1}+h_t|.$$
+#
+# The *velocity gate* stills the context only where the target is slow. The *Hamiltonian* predicts
+# the next token by a symplectic step under a learned energy. *SIGReg* is no physics: it makes the
+# latent an isotropic Gaussian, which cannot be a constant.
+#
+# **The catch.** Normally the target encoder has no gradient; it follows the context encoder as an
+# exponential moving average (EMA). A loss on $h$ needs a gradient, so EMA is switched off. In the
+# *released* code (what the study published) nothing then ever moves the target encoder, and it is
+# what every probe reads: six kinematic rows and one SIGReg row are the random initialisation. As
+# *described* (in the text) there is one network, it is trained, and it is evaluated. The control
+# that the paper lacks is EMA off and nothing else.
+#
+# `smoke`, `mini` and `small` are the sizes of our runs, from seconds to minutes; every output says
+# which it shows.
 
 # %% tags=["parameters"]
 LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
@@ -57,16 +72,30 @@ clips = nb.clips
 
 # %% [markdown]
 # ## The terms, as they run
+#
+# Read from the library, so this is what was trained. The kinematic term is a difference over time
+# of the targets, `h`, with their gradient.
 
 # %%
 Code(inspect.getsource(kinematic.Kinematic.loss), language="python")
 
+# %% [markdown]
+# The velocity gate asks the same of context tokens, and only of the slower half of the places.
+
 # %%
 Code(inspect.getsource(velocity_gate.VelocityGate.loss), language="python")
+
+# %% [markdown]
+# The Hamiltonian halves the latent into positions and momenta. `step` moves both on by the
+# gradients of a learned energy; the loss compares the result with the next target.
 
 # %%
 source = (hamiltonian.Hamiltonian.step, hamiltonian.Hamiltonian.loss)
 Code("\n".join(inspect.getsource(f) for f in source), language="python")
+
+# %% [markdown]
+# SIGReg looks at the tokens along random directions and asks each of these one-dimensional samples
+# to look normal.
 
 # %%
 Code(inspect.getsource(sigreg.SIGReg.loss), language="python")
@@ -94,12 +123,16 @@ nb.out.figure(
 
 # %% [markdown]
 # The gate always lets half of the places through, also where all of them are fast or all are slow:
-# it compares the places of one time step with each other, not with a fixed speed.
+# it compares the places of one time step with each other, not with a fixed speed. So it knows which
+# places are slower than others, and not whether anything moves.
 
 # %% [markdown]
-# How Gaussian the latent is: the Epps-Pulley statistic of encoders trained with and without SIGReg,
+# ## How Gaussian the latent is
+#
+# The Epps-Pulley statistic of encoders trained with and without SIGReg,
 # along random directions of their context tokens. A sample of a normal distribution gives about 1
-# whatever its size.
+# whatever its size. Look at whether the two encoders with SIGReg come nearer to 1 than the others,
+# and how far from it they still are.
 
 # %%
 pairs = [
@@ -118,7 +151,8 @@ nb.out.table(statistic, "normality", caption, nb.runs, digits=3)
 # ## The artefact, shown on weights
 #
 # Every variant with EMA off is trained for a few steps in both forms. Does the evaluated encoder
-# move away from its initialisation?
+# move away from its initialisation? Look at the last column: it compares weights, so no probe and
+# no statistics stand between question and answer.
 
 # %%
 steps = 3
@@ -171,7 +205,8 @@ nb.out.table(
 
 # %% [markdown]
 # Switching EMA off changes the training by itself. So each term is compared with EMA off alone:
-# what is left is the term's own doing.
+# what is left is the term's own doing. The intervals are wide where the control itself differs from
+# seed to seed: look at how many leave 0 behind after correction.
 
 # %%
 # no_ema as described: one network, trained and evaluated, with no term of its own.
@@ -211,8 +246,9 @@ nb.out.table(
 # %% [markdown]
 # ## Loss and collapse over training
 #
-# A term that wants no motion has an easy way out: a latent that says nothing. RankMe and feature
-# spread of the evaluated encoder show who takes it.
+# A term that wants no motion has an easy way out: a latent that says nothing. *RankMe* (effective
+# rank of clips' mean tokens) and *feature std* (their spread over clips) of the evaluated encoder
+# show who takes it. Look for a spread near 0 beside a JEPA loss near 0.
 
 # %%
 # As many lines as a figure can hold; the last cell lists every run.
@@ -234,12 +270,26 @@ print(findings.share_of_added_terms(shares))
 # %% [markdown]
 # ## What it means
 #
-# A probe on a network that was never trained reads what a random network keeps of the pixels, and
-# no objective can change that. Where network and evaluation are one, a term against motion acts on
-# the very latent that has to be read: it can be met by slow tokens or by small ones, and nothing
-# in it prefers the first. What holds the latent open is the JEPA loss, and without EMA that has
-# the same way out, which is why EMA off alone is the control and not the baseline. The spread of
-# features and RankMe above tell which of the two has happened.
+# **The mechanism.** A probe on a network that was never trained reads what a random network keeps
+# of the pixels, and no objective can change that. Where network and evaluation are one, a term
+# against motion acts on the very latent that has to be read: it can be met by slow tokens or by
+# small ones, and nothing in it prefers the first. What holds the latent open is the JEPA loss, and
+# without EMA that has the same way out, which is why EMA off alone is the control and not the
+# baseline.
+#
+# **What supports it.** The weights show the frozen target without any statistics. The spread of
+# features and RankMe at the end of the trainings tell which of the two ways out was taken, and the
+# differences to the control tell what the term added to switching EMA off.
+#
+# **Not expected.** The objectives that keep EMA are the test of the physics without the artefact,
+# and they need not fare alike: the last cell lists the Hamiltonian, the velocity gate and SIGReg
+# beside the others. A latent that is nearly Gaussian and of high rank is not yet one that a probe
+# can read; compare SIGReg's rank with its accuracy.
+#
+# **What remains open.** These trainings are short and small, and the weights are the paper's. Where
+# the spread has collapsed, a smaller weight may leave the latent open; none was tried here. The
+# control has few seeds and they differ, so an effect that is not clear of 0 here is undecided, not
+# absent.
 
 # %% [markdown]
 # ## What we found

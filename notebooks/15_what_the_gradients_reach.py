@@ -18,11 +18,31 @@
 # %% [markdown]
 # # 15 · What the gradients reach
 #
+# [Map](00_map_of_the_study.ipynb) · before: [14, cross-domain
+# transfer](14_cross_domain_transfer.ipynb) · next: [16, zero-shot
+# transfer](16_zero_shot_transfer.ipynb) · leans on [04](04_baseline_and_collapse.ipynb) (the three
+# networks) and explains results of [06](06_latent_dynamics.ipynb),
+# [07](07_factorized_world_model.ipynb) and [11](11_physics_and_the_frozen_target.ipynb)
+#
 # **Question.** Which part of the network does each term really train, how strongly and in which
 # direction beside the JEPA loss, what never moves, and is the evaluated encoder the trained one?
 #
-# Every variant is trained for a few steps in both forms, *released* and *described*, and looked at.
-# `evaluation.term_reach` and `evaluation.gradient_reach` do the same for your own objective.
+# **The idea.** A term $\mathcal{L}_k$ can be computed, logged and even fall without training
+# anything. Whether it trains is seen in its gradient with respect to each part $\theta_p$ of the
+# network:
+#
+# $$g_{k,p} = \nabla_{\theta_p}\mathcal{L}_k, \qquad
+# \mathrm{reach} = \|g_{k,p}\|, \qquad
+# \mathrm{direction} = \cos(g_{k,p},\, g_{JEPA,p}).$$
+#
+# Reach 0 is a term without effect there. A direction near 1 is the JEPA loss in other words.
+#
+# Every variant is trained for a few steps in both forms, *released* (what the study's published
+# code trains) and *described* (what its text says), and looked at. In the names: HW hard-region
+# weighting, LD latent dynamics, FWM the factorized world model, LTC, IIC and VCLR the contrasts
+# over time, between views and over videos; `ac` has a target in pixels, `no_ema` has no moving
+# average (EMA). `smoke`, `mini` and `small` are the sizes of our runs. `evaluation.term_reach` and
+# `evaluation.gradient_reach` do the same for your own objective.
 
 # %% tags=["parameters"]
 LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
@@ -32,6 +52,10 @@ JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
+import inspect
+
+from IPython.display import Code
+
 from vjepa_lib import study
 from vjepa_lib.analysis import selection
 from vjepa_lib.audit import published, reach_of_variants
@@ -44,6 +68,15 @@ nb = notebook.open_notebook("15_what_the_gradients_reach", PROFILE, SEEDS, JOBS,
 sets = nb.clips
 steps = 4 if nb.profile.name == "smoke" else 10
 looks = (0, steps // 2, steps)
+
+# %% [markdown]
+# ## The measurement, as it runs
+#
+# One batch, and a gradient for each term on its own. A term is a function of the batch's latents,
+# so nothing has to be trained to ask what it would do; weights stay as they are.
+
+# %%
+Code(inspect.getsource(term_reach), language="python")
 
 # %% [markdown]
 # ## Every variant, both forms
@@ -73,6 +106,10 @@ print(*reach_of_variants.nothing_trained(table), sep="\n")
 #
 # Norm of each term's gradient in the context encoder relative to the JEPA gradient, and the cosine
 # between them: 1 is the same direction, 0 is unrelated, -1 is against it. Terms are unweighted.
+#
+# Lengths are relative to a gradient that itself changes: where the JEPA gradient becomes short in
+# the first steps, all others become long beside it. So compare the terms of one column with each
+# other, and look along a row only for the cosine.
 
 # %%
 nb.out.table(
@@ -84,7 +121,8 @@ nb.out.table(
 
 # %% [markdown]
 # The cosines of variants that add one idea, as a picture. A row of one strong colour is a term that
-# does the JEPA loss's work once more, a row of the other one that undoes it.
+# does the JEPA loss's work once more, a row of the other one that undoes it. Pale rows add
+# something of their own, good or bad.
 
 # %%
 ideas = ("hw", "ld", "delta", "spectral", "ltc", "ac", "fwm", "hamiltonian", "velgate", "sigreg")
@@ -100,9 +138,16 @@ nb.out.figure(fig, "cosine", alone, caption)
 print(reach_of_variants.against_jepa(alone))
 
 # %% [markdown]
+# The count above is for one batch of an untrained network, where directions in so many dimensions
+# are mostly near 0 anyway. A sign there is a hint; that a term pulls against the JEPA loss for good
+# would have to be seen at all looks of the table.
+
+# %% [markdown]
 # ## Your own objective
 #
-# Any function of a `LatentBatch` can be put beside the terms of a run.
+# Any function of a `LatentBatch` can be put beside the terms of a run. Look at the rows of the new
+# objective: it should reach what its formula uses, here the predictor and through it the context
+# encoder, and not the target encoder.
 
 
 # %%
@@ -120,7 +165,9 @@ nb.out.table(mine, "own", "Reach of an objective of one's own", digits=3)
 # %% [markdown]
 # ## The seven facts, each measured
 #
-# Five by running the code, two from the published numbers.
+# Five by running the code, two from the published numbers. Look at the control in each sentence:
+# the same measurement where the fact should *not* hold. A fact without it could be a fault of the
+# measurement.
 
 # %%
 few = 3 if nb.profile.name == "smoke" else 5
@@ -129,7 +176,8 @@ nb.out.table(facts, "facts", "Facts about the released code, each with its contr
 
 # %% [markdown]
 # **Frozen rows are one encoder.** If the EMA-off rows are the same random-initialised encoder,
-# their published accuracies must be indistinguishable, on every benchmark.
+# their published accuracies must be indistinguishable, on every benchmark. Look at the last column:
+# a small p would speak against one encoder; a large one cannot prove it, the code above does.
 
 # %%
 benchmarks = ("diving48", "imagenet100", "ssv2")
@@ -140,10 +188,24 @@ nb.out.table(frozen, "frozen_rows", caption, sources=[published.SOURCE], digits=
 # %% [markdown]
 # ## What it means
 #
-# A loss has two ways not to train: it has no gradient (computed, logged, without effect), or its
-# gradient ends in a network that nobody evaluates. Neither shows in a loss curve, both show here.
-# A term that does reach the encoder can still be the JEPA loss in other words (a cosine near 1),
-# or pull against it; only what lies between adds a direction of its own.
+# **The mechanism.** A loss has two ways not to train: it has no gradient (computed, logged, without
+# effect), or its gradient ends in a network that nobody evaluates. Neither shows in a loss curve,
+# both show here. A term that does reach the encoder can still be the JEPA loss in other words (a
+# cosine near 1), or pull against it; only what lies between adds a direction of its own.
+#
+# **What supports it.** Where nothing reaches the encoder, the trainings must come out the same, and
+# they do, bit by bit: the library lets such forms share one run, and its tests train both and
+# compare. [06](06_latent_dynamics.ipynb) shows what the other form of the same variant gains, and
+# [11](11_physics_and_the_frozen_target.ipynb) what the frozen rows become when the trained network
+# is the one that is read.
+#
+# **Not expected.** Two tests of the same fact need not be equally strong: equal published
+# accuracies fit many explanations, one line of code has one.
+#
+# **What remains open.** A gradient at the first steps is not the whole training: terms that start
+# in one direction may turn. The table has three looks, all early; the shares of each term late in a
+# training are in the notebooks of the terms. And that a term *reaches* the encoder does not say
+# that it helps.
 
 # %% [markdown]
 # ## What we found
