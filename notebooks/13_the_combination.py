@@ -18,12 +18,22 @@
 # %% [markdown]
 # # 13 · The combination
 #
+# [Map](00_map_of_the_study.ipynb) · before: [12, contrastive
+# learning](12_contrastive_learning.ipynb) · next: [14, cross-domain
+# transfer](14_cross_domain_transfer.ipynb) · leans on [07](07_factorized_world_model.ipynb) (the
+# factorized part) and [12](12_contrastive_learning.ipynb) (the contrasts); the same question with a
+# probe that stays as it was fitted elsewhere: [16](16_zero_shot_transfer.ipynb)
+#
 # **Question.** What does combining factorized latent dynamics with contrastive learning do to
 # transfer, in particular across domains: does it bring more than the better of its two parts?
 #
 # Each objective is the baseline's, plus a factorized part, plus a contrast:
 # $\mathcal{L} = \mathcal{L}_{JEPA} + \lambda\mathcal{L}_{ctx} + \mathcal{L}_{factorized} +
 # w\,\mathcal{L}_{contrast}$.
+# FWM is the factorized world model, HW hard-region weighting, LD latent dynamics; LTC is latent
+# temporal, IIC inter-intra, VCLR video-level contrast. *Released* is what the published code
+# trains, *described* what the text says.
+#
 # The rows are {baseline, FWM, FWM-HW-LD as released, FWM-HW-LD as described}, the columns
 # {no contrast, LTC, IIC, VCLR}, and each cell is trained with every seed. An *interaction* is what
 # the contrast adds to a factorized row beyond what it adds to the baseline: with

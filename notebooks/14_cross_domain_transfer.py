@@ -18,6 +18,11 @@
 # %% [markdown]
 # # 14 · Cross-domain transfer
 #
+# [Map](00_map_of_the_study.ipynb) · before: [13, the combination](13_the_combination.ipynb) · next:
+# [15, what the gradients reach](15_what_the_gradients_reach.ipynb) · leans on
+# [03](03_data_clips_and_masks.ipynb) (the domains); with a probe that is not trained anew:
+# [16](16_zero_shot_transfer.ipynb)
+#
 # **Question.** How much of what frozen encoders read in the pretraining domain is left under other
 # cameras, textures and noise, how few labels do they need there, and how would the same be
 # measured on HACS and Kinetics-400?

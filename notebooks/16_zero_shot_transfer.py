@@ -18,6 +18,12 @@
 # %% [markdown]
 # # 16 · Zero-shot transfer: the answer
 #
+# [Map](00_map_of_the_study.ipynb) · before: [15, what the gradients
+# reach](15_what_the_gradients_reach.ipynb) · next: [99, the report](99_report.ipynb) · leans on
+# [06](06_latent_dynamics.ipynb) and [07](07_factorized_world_model.ipynb) (the factorized part),
+# [12](12_contrastive_learning.ipynb) (the contrast), [13](13_the_combination.ipynb) and
+# [14](14_cross_domain_transfer.ipynb) (the same question with probes trained anew)
+#
 # **Question.** What does combining factorized latent dynamics with video-level contrast do to
 # cross-domain transfer: reading a world with a probe that was fitted in another?
 #
@@ -39,7 +45,8 @@ JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
-from vjepa_lib.analysis import transfer_answer, transfer_score, transfer_views
+from vjepa_lib import maps
+from vjepa_lib.analysis import factorial4, transfer_answer, transfer_score, transfer_views
 from vjepa_lib.show import notebook, plots, strips
 from vjepa_lib.study import transfer_recorded
 
@@ -209,6 +216,24 @@ print(transfer_answer.other_readings(evidence))
 print(transfer_answer.in_held_out(evidence))
 
 # %% [markdown]
+# ## What the encoders make of one clip
+#
+# The first three principal components of a clip's tokens as red, green and blue, a column per time
+# step, an encoder per row; hues cannot be compared between rows, patterns can. The clip is one of
+# the source of `appearance`, whose waves run in one direction. Look for rows in which the waves
+# leave a pattern, and for rows in which all tokens of a step are alike.
+
+# %%
+# Each in the form that the study trains it in.
+trained = [(v, factorial4.form_of(v)) for v in transfer_score.DECISIVE]
+seen = nb.encoders([("random_init", "released"), *trained])
+titles = [plots.label(v) for v in seen.variants]
+kept = dict(zip(titles, map(seen.load, seen.configs), strict=True))
+rows, variance = maps.compare_maps(kept, strips.world_frames("appearance"))
+caption = f"Tokens of one clip as colours, a column per time step; encoders: {seen.about}"
+nb.out.figure(plots.clips(rows, every=2, width=4.4), "maps", variance, caption, runs)
+
+# %% [markdown]
 # ## Would other settings turn the answer round?
 #
 # Length of the training, weights of the terms, VCLR without one of its parts; seeds that the
@@ -227,13 +252,19 @@ print(transfer_answer.settings_that_turn(evidence) or "No run with another setti
 # %% [markdown]
 # ## What it means
 #
-# Contrast asks that all parts of one clip lie together and apart from other clips; what is common
-# to a clip and survives cropping in time is its motion and its surface, so that is what the mean
-# token keeps, and a linear probe of the mean token reads it. LD asks that the latent's change be
-# predictable from the context, which rewards a latent that changes little and simply: the rank
-# falls (see the curves above), and with it what a probe from elsewhere can hold on to. The settings
-# say how far the outcome is one of weights rather than of the objectives as such. What remains open
-# is named by what is not recorded: the sentence at the top counts it.
+# Three things are measured here. *Where*: the cells by task and shift say in which questions a
+# combination falls behind VCLR. *When*: the curves say whether a source that was read early is lost
+# while the training goes on, and what the rank of the latent does meanwhile. *What kind of loss*: a
+# probe trained anew in the shifted world tells content that is gone from content that a probe from
+# the source no longer finds.
+#
+# A reading of them that fits, and is not shown: LD asks that the latent's change be predictable
+# from the context, which a latent of few directions makes easy; it keeps what moves and lets go of
+# what only looks. VCLR asks that a clip's parts lie together and apart from other clips, for which
+# a surface serves as well as a motion. Together, at the published weight of LD and at the weight of
+# VCLR whose gradient is as long as LTC's, the first wins. Whether another balance of the weights
+# turns the answer round is what runs with other settings are for; the table above says which of
+# them are recorded.
 
 # %% [markdown]
 # ## What we found
@@ -241,3 +272,4 @@ print(transfer_answer.settings_that_turn(evidence) or "No run with another setti
 # %%
 for sentence in transfer_answer.sentences(evidence.readings):
     print("-", sentence)
+print("-", transfer_answer.fallen(transfer_views.over_training(transfer_recorded.curves())))

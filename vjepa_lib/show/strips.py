@@ -39,6 +39,11 @@ def world_clips(task: str, severity: int = 4) -> list[Row]:
     return [(place[0], render(worlds.scenes(task, place, "test", 1)[0]), None) for place in places]
 
 
+def world_frames(task: str) -> Tensor:
+    """Frames [F, H, W, 3] of the first test clip of a transfer task's source, rendered here."""
+    return torch.from_numpy(render(worlds.scenes(task, worlds.SOURCE, "test", 1)[0]))
+
+
 def labelled_first_clips(sets: Mapping[str, ClipSet]) -> list[Row]:
     """The first clip of every domain, with its label where it has one."""
     rows: list[Row] = []
