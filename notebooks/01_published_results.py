@@ -18,12 +18,29 @@
 # %% [markdown]
 # # 01 · Published results
 #
+# [Map](00_map_of_the_study.ipynb) · next: [02, claims audit](02_claims_audit.ipynb), which rests on
+# this one
+#
 # **Question.** Which of the differences that arXiv 2605.17165 released are there, whichever
 # baseline one subtracts, and which are within noise?
 #
 # The paper adds auxiliary objectives to V-JEPA 2.1, pretrains each variant once on a fixed budget,
 # freezes the encoder and trains probes on it. It released 88 accuracies. All of them are shown here
-# with the uncertainty their clip counts imply. Nothing is trained.
+# with the uncertainty their clip counts imply. Nothing is trained. Of the names, FWM is the
+# factorized world model, HW hard-region weighting, LD latent dynamics, LTC latent temporal
+# contrast, AC action-conditioned prediction of colour and FAC its factorized form;
+# [00](00_map_of_the_study.ipynb) has all formulas.
+#
+# **The idea.** Two kinds of chance stand between an accuracy and the objective it is to speak for.
+# The first is which clips were in the validation set. With $\hat p$ right of $n$ clips the Wilson
+# interval is
+#
+# $$\frac{1}{1 + z^2/n}\Big(\hat p + \frac{z^2}{2n} \pm
+# z\sqrt{\frac{\hat p(1 - \hat p)}{n} + \frac{z^2}{4n^2}}\Big), \qquad z = 1.96,$$
+#
+# and follows from the published numbers alone. The second is the seed of the training. Each variant
+# has one, so nothing in its own row tells how much another would have changed; only the baseline
+# was trained twice.
 #
 # - `mixed`: pretrained on UCF-101, SSv2 and ImageNet-100 (0.2 : 0.6 : 0.2). Two baselines: seed
 #   42, which the paper compares with, and seed 239, the seed of all variants, without Diving-48.
@@ -38,7 +55,12 @@ DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 OUT: str = None  # folder of figures; None: VJEPA_FIGURES, else figures
 
 # %%
+import inspect
+
+from IPython.display import Code
+
 from vjepa_lib.analysis.selection import written
+from vjepa_lib.analysis.statistics import proportion_interval
 from vjepa_lib.audit import published, readings
 from vjepa_lib.show import look, notebook, plots
 from vjepa_lib.show.look import label
@@ -53,6 +75,7 @@ results = published.load_results()
 
 # %% [markdown]
 # ## What was released
+#
 # Every accuracy is top-1 on the validation clips, in percent. An empty cell was not published.
 
 # %%
@@ -75,9 +98,14 @@ gallery.table(odd, "footnotes", "Rows of the released table to read with care.",
 
 # %% [markdown]
 # ## With intervals
-# An accuracy is a proportion of $n$ clips, so its 95 % interval (Wilson) follows from $n$ alone:
-# 24,777 clips of SSv2, 5,000 images of ImageNet-100, 1,970 clips of Diving-48. Look at how many
-# rows lie left of the baseline's line.
+#
+# SSv2 has 24,777 validation clips, ImageNet-100 5,000 images, Diving-48 1,970 clips. Look at two
+# things: how the length of the bars goes with these numbers, and how many rows lie left of the
+# baseline's line.
+
+# %%
+# The interval of the formula above, as the library computes it.
+Code(inspect.getsource(proportion_interval), language="python")
 
 # %%
 for regime in results.regimes:
@@ -97,12 +125,18 @@ for regime in results.regimes:
     )
 
 # %% [markdown]
+# Many bars are short and far from the line, so clip noise alone does not explain them. It leaves
+# the second kind of chance.
+
+# %% [markdown]
 # ## Differences from both baselines
+#
 # The paper subtracts the baseline of seed 42 from variants of seed 239. The baseline of seed 239
 # was released as well and is lower. Filled: against seed 42; hollow: against seed 239. The grey
 # band is what two single runs of *one* variant would differ by in 95 % of cases if the two
 # baselines showed the true spread over seeds; they are only two, so it is a rough guide. There is
-# no band for Diving-48, where only one baseline was published.
+# no band for Diving-48, where only one baseline was published. Look for pairs of marks that lie on
+# one side of zero and outside the band.
 
 # %%
 differences = readings.differences_in_order(results.differences("mixed"))
@@ -126,8 +160,13 @@ gallery.figure(
 )
 
 # %% [markdown]
+# All hollow marks of a benchmark lie to the right of their filled partners by one and the same
+# distance, the distance between the two baselines. A claim that needs the filled mark is a claim
+# about seed 42.
+#
 # As a map: bold is clear of clip noise after Holm's correction over all comparisons with that
-# baseline. Neighbouring columns differ in the baseline alone: cells fade or change sign.
+# baseline. Neighbouring columns differ in the baseline alone: look for cells that fade or change
+# sign from one to the next.
 
 # %%
 points, clear = readings.map_of_differences(differences, label)
@@ -140,6 +179,10 @@ gallery.figure(
     sources=SOURCES,
 )
 
+# %% [markdown]
+# The cells that change sign, in numbers. For these, whether the objective helped or hurt was
+# decided by a seed of the baseline.
+
 # %%
 flips = readings.sign_changes(differences).rename(columns=look.PUBLISHED)
 gallery.table(
@@ -151,7 +194,9 @@ gallery.table(
 
 # %% [markdown]
 # ## How small a difference could have been seen?
-# With 80 % power at the 5 % level, for one comparison and for as many as there are variants.
+# A benchmark with few clips can hide a real effect. These are the smallest differences that would
+# have been found in 80 % of cases at the 5 % level, for one comparison and for as many as there are
+# variants. Look at `fall_all`: an objective that costs less than this cannot have been caught.
 
 # %%
 detectable = readings.detectable(results)
@@ -160,6 +205,12 @@ caption = (
 )
 shown = written(detectable, baseline=say, benchmark=label)
 gallery.table(shown, "detectable", caption, sources=SOURCES)
+print(readings.seen_on_diving48(differences, detectable))
+
+# %% [markdown]
+# The same for seeds, from the two baselines. `band_plugin` is the grey band of the figure; `band`
+# allows for the fact that a standard deviation from two values is itself hardly known. The truth
+# lies between them, and two seeds cannot say where.
 
 # %%
 gallery.table(
@@ -173,7 +224,8 @@ gallery.table(
 
 # %% [markdown]
 # ## Is there a trade-off between motion and appearance?
-# If objectives on motion cost appearance, variants lie along a falling line.
+# If objectives on motion cost appearance, variants lie along a falling line. Look at the direction
+# of the cloud, and at whether one or two far points make it.
 
 # %%
 ends = readings.with_ends(results, "mixed")
@@ -202,10 +254,13 @@ for row in correlations.itertuples():
 
 # %% [markdown]
 # ## Rows with EMA off
-# Seven variants of the `ucf101` regime were trained without EMA: six kinematic ones and SIGReg.
-# Their objectives differ in kind and weight. If their rows could all be samples of one proportion,
-# the objective is not needed to explain them. `p_alike` is the other tail: small means more alike
-# than independent samples, as one encoder probed several times is.
+#
+# The target encoder follows the trained one by an exponential moving average (EMA). Seven variants
+# of the `ucf101` regime were trained without EMA: six kinematic ones and SIGReg. Their objectives
+# differ in kind and weight. If their rows could all be samples of one proportion, the objective is
+# not needed to explain them. `p_alike` is the other tail: small means more alike than independent
+# samples, as one encoder probed several times is. The columns beginning with `on` are the control:
+# the same test for rows with EMA on, which should differ.
 
 # %%
 homogeneity = readings.one_proportion(results)
@@ -216,9 +271,11 @@ gallery.table(
     digits={"p": 3, "p_alike": 3, "p_holm": 3},
     sources=SOURCES,
 )
+print(*readings.alike_without_ema(homogeneity, label), sep="\n")
 
 # %% [markdown]
-# The rows on Diving-48: the hollow dots were all read from encoders without EMA.
+# The rows on Diving-48: the hollow dots were all read from encoders without EMA. Look at how far
+# they spread, beside the filled ones.
 
 # %%
 diving = readings.by_ema(results, "diving48")
@@ -240,7 +297,12 @@ gallery.figure(
 )
 
 # %% [markdown]
+# Being alike does not prove that the encoders are one. [04](04_baseline_and_collapse.ipynb) and
+# [11](11_physics_and_the_frozen_target.ipynb) run the code with EMA off and look at the weights.
+
+# %% [markdown]
 # ## Forty clips
+#
 # The paper's synthetic-motion benchmark has 40 validation clips. UCF-101 of the same three encoders
 # is shown beside: look at the length of the bars.
 
@@ -255,7 +317,11 @@ gallery.figure(
 )
 
 # %% [markdown]
+# On 40 clips one clip is 2.5 points. A bar that long allows a large gain and a small one alike.
+
+# %% [markdown]
 # ## One encoder, eight probes
+#
 # The `ucf101` baseline was read on Diving-48 by eight probes. The choice of probe moves the number
 # more than most objectives do.
 
@@ -267,6 +333,22 @@ gallery.table(
     "Diving-48 top-1 (%) of the ucf101 baseline under eight probes, with 95 % intervals.",
     sources=SOURCES,
 )
+
+# %% [markdown]
+# ## What it means
+#
+# **Mechanism.** Clip noise shrinks with the number of clips; noise of seeds does not. On benchmarks
+# with thousands of clips it is the seed that limits what can be said, on those with forty it is the
+# clips. The last cell counts how many differences are clear of clip noise against both baselines:
+# only these do not depend on which baseline is subtracted, and even they rest on one training each.
+#
+# **Not expected.** The choice of the baseline is as large a lever as most objectives: it moves
+# every difference of a benchmark at once. The choice of the probe is another.
+#
+# **Open.** How far seeds scatter. Two baselines give one degree of freedom; five trainings of one
+# variant would settle more than another variant does. Our own runs have five seeds each, on other
+# data ([02](02_claims_audit.ipynb) shows their spread). Which clips were right was not published,
+# so no paired test is possible, and the unpaired ones used here err on the side of no difference.
 
 # %% [markdown]
 # ## What we found

@@ -18,10 +18,20 @@
 # %% [markdown]
 # # 02 · Claims audit
 #
+# [Map](00_map_of_the_study.ipynb) · before: [01, published results](01_published_results.ipynb) ·
+# next: [03, data, clips and masks](03_data_clips_and_masks.ipynb) · leans on 01 and, for what the
+# code does, on [15](15_what_the_gradients_reach.ipynb)
+#
 # **Question.** Do the report's twelve claims hold?
 #
 # The report draws twelve claims from arXiv 2605.17165, marks one of them verified, and gives itself
-# a quality of 4.5/10. Here each claim is taken apart and passes four checks:
+# a quality of 4.5/10. The paper compares objectives added to V-JEPA, one training run each: FWM
+# (factorized world model), HW (hard-region weighting), LD (latent dynamics), LTC (latent temporal
+# contrast) and others; [00](00_map_of_the_study.ipynb) lists them. *Released* is what its code
+# trains, *described* what its text says.
+#
+# **The idea.** A claim such as "LD gains 5.02 points on SSv2" is a number, a direction and a cause.
+# They can fail apart from each other, so each claim is taken apart and passes four checks:
 #
 # 1. **Number.** Is the number it states the one the published table gives?
 # 2. **Statistics.** Does the difference survive the noise of the clips and the number of
@@ -30,9 +40,17 @@
 # 4. **Own runs.** Do our runs over several seeds point the same way? (they are smaller and on other
 #    data: shown beside, they decide nothing)
 #
-# Every verdict is one of six words, defined in `vjepa_lib/audit/findings.py`. A claim of several
+# A difference $\hat p_1 - \hat p_2$ of two accuracies counts as a gain only if it is clear of both
+# sources of noise that are known,
+#
+# $$p_\mathrm{Holm} < 0.05 \quad\text{and}\quad |\hat p_1 - \hat p_2| > b_\mathrm{seeds},$$
+#
+# that of the clips it was counted on and that of the seed it was trained with; the band
+# $b_\mathrm{seeds}$ comes from the two baselines, which differ in their seed alone.
+#
+# Every verdict is one of six phrases, defined in `vjepa_lib/audit/findings.py`. A claim of several
 # parts gets the worst of its parts. `docs/audit_another_paper.md` does the same for any other
-# table.
+# table. Our own runs come in sizes `smoke`, `mini` and `small`, from seconds to minutes.
 
 # %% tags=["parameters"]
 LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
@@ -45,12 +63,14 @@ MEASUREMENTS: str = None  # CSV: fact, measured, confirmed; None: measured here
 OWN_EFFECTS: str = None  # CSV: variant, form, benchmark, effect, low, high, n_seeds; None: runs
 
 # %%
+import inspect
 from dataclasses import replace
 
 import pandas as pd
+from IPython.display import Code
 
 from vjepa_lib.analysis import selection
-from vjepa_lib.audit import published, readings, twelve_claims, verdicts
+from vjepa_lib.audit import checks, published, readings, twelve_claims, verdicts
 from vjepa_lib.audit.released_code import implementation_facts, own_effects
 from vjepa_lib.audit.verdicts import implementation_evidence, own_run_evidence
 from vjepa_lib.show import look, notebook, plots
@@ -65,21 +85,28 @@ results = published.load_results()
 book = published.load_claims()
 
 # %% [markdown]
-# What running the code shows, and what our own runs show. Where there are recorded runs, they have
-# more seeds than the live ones, and the audit uses them.
+# Two kinds of evidence come from outside the published table: what running the code shows, and what
+# our own runs show. Where there are recorded runs, they have more seeds than the live ones, and the
+# audit uses them.
 
 # %%
+# Check 3: facts measured on the implementation, tied to the claims they bear on.
 facts = MEASUREMENTS or nb.measured(
     "implementation_facts", implementation_facts, nb.profile.name, nb.clips
 )
 measured = implementation_evidence(facts, twelve_claims.FACTS)
+
+# Check 4: effects of our own runs, tied to the claims that predict their sign.
 effects = {source: own_effects(rows) for source, rows in nb.sources.items()}
-decisive = list(effects)[-1]
+decisive = list(effects)[-1]  # recorded runs come last
 used = pd.read_csv(OWN_EFFECTS) if OWN_EFFECTS else effects[decisive]
 own = own_run_evidence(used, twelve_claims.EXPECTED)
 
 # %% [markdown]
 # ## The claims
+#
+# Read them as they stand. Which are about a number, which about a cause, and which about all
+# methods at once?
 
 # %%
 gallery.table(
@@ -88,9 +115,18 @@ gallery.table(
 
 # %% [markdown]
 # ## Part by part
-# A part is a predicate over the published table, such as `difference("ld", "ssv2", "up", 5.02)`. In
-# what follows `baseline_seed42` is the row the paper compares with and `baseline` the row of the
-# variants' own seed.
+#
+# A part is a predicate over the published table, such as `difference("ld", "ssv2", "up", 5.02)`. It
+# is put to the table once for every baseline. What the baselines say becomes a verdict in one
+# place:
+
+# %%
+Code(inspect.getsource(checks.across), language="python")
+
+# %% [markdown]
+# In what follows `baseline_seed42` is the row the paper compares with and `baseline` the row of the
+# variants' own seed. Look at the last two columns together: the numbers may recompute to the last
+# digit while the verdict is that nothing is shown.
 
 # %%
 audit = verdicts.audit_claims(book, results, twelve_claims.CHECKS, measured, own)
@@ -100,6 +136,11 @@ gallery.table(
     "Every part of every claim: the number stated, the number recomputed, the verdict.",
     sources=SOURCES,
 )
+
+# %% [markdown]
+# Whether a number was copied correctly and whether it means something are two questions. The next
+# table answers the second: the interval and the corrected p value against each baseline, and how
+# far the baselines are apart among themselves.
 
 # %%
 gallery.table(
@@ -111,8 +152,10 @@ gallery.table(
 
 # %% [markdown]
 # ## The effects the claims rest on
+#
 # Each claimed difference against both baselines. A hollow mark on the other side of zero, or an
-# interval that holds zero, is a claim that depends on the seed of its baseline.
+# interval that holds zero, is a claim that depends on the seed of its baseline. Look at how far
+# apart the filled and the hollow mark of one row are: that distance is the seed, nothing else.
 
 # %%
 pairs = readings.differences_in_order(results.differences("mixed"), twelve_claims.CLAIMED)
@@ -134,9 +177,16 @@ gallery.figure(
 )
 
 # %% [markdown]
+# The shift from filled to hollow is the same in all rows of a benchmark, as it must be: only what
+# is subtracted changes. Diving-48 has filled marks only, because the second baseline was not read
+# on it.
+
+# %% [markdown]
 # ## What running the implementation showed
 #
 # A fact either overturns a claim or qualifies it; it counts only if every measurement confirms it.
+# To overturn means: what the claim names as the cause was not at work in the code that produced the
+# number.
 
 # %%
 live.table(
@@ -147,6 +197,10 @@ live.table(
 
 # %% [markdown]
 # ## What our own runs showed
+#
+# Where a claim predicts a direction, our runs of the same objective can be asked. Look at the
+# column `outcome`: *as claimed* and *opposite* need an interval that leaves out 0; all else is
+# *unclear*.
 
 # %%
 outcomes = {s: own_run_evidence(e, twelve_claims.EXPECTED) for s, e in effects.items()}
@@ -157,10 +211,13 @@ live.table(
     f"recorded. The audit uses the {decisive} runs.",
     runs=nb.runs,
 )
+print(*readings.outcomes_counted(own), sep="\n")
 
 # %% [markdown]
-# Few seeds leave wide t intervals: with two, 12.7 standard errors to either side. The spread over
-# seeds, pooled over all variants, says more.
+# Our encoders are smaller and see other clips, so *opposite* is no refutation: it says that the
+# direction is not a property of the objective alone. Few seeds leave wide t intervals: with two,
+# 12.7 standard errors to either side. The spread over seeds, pooled over all variants, says more.
+# Look at `band`: a difference of two single runs below it is nothing unusual.
 
 # %%
 trained = nb.sources[decisive]
@@ -175,7 +232,8 @@ live.table(
 
 # %% [markdown]
 # Own effects where a claim has a counterpart: `appearance` stands for ImageNet-100, `order` for
-# SSv2, `fine_motion` for Diving-48. Look for filled and hollow dots on opposite sides of zero.
+# SSv2, `fine_motion` for Diving-48. Look for filled and hollow dots on opposite sides of zero:
+# there the text and the code of one objective do opposite things.
 
 # %%
 stand_ins = ("appearance", "order", "fine_motion")
@@ -200,6 +258,9 @@ live.figure(
 
 # %% [markdown]
 # ## The verdicts
+#
+# Look for rows whose two verdicts differ: there the published numbers alone say one thing, and
+# running the code another.
 
 # %%
 gallery.table(
@@ -208,6 +269,9 @@ gallery.table(
     "Verdict on each claim: from published numbers alone, and with what running the code showed.",
     sources=SOURCES,
 )
+
+# %% [markdown]
+# All that led there, claim by claim. It is long, and meant to be looked up rather than read.
 
 # %%
 gallery.table(
@@ -219,6 +283,8 @@ gallery.table(
 
 # %% [markdown]
 # ## The report's own counts, counted again
+#
+# The report also counts itself. What can be counted again from its files stands beside.
 
 # %%
 gallery.table(
@@ -230,6 +296,26 @@ gallery.table(
 gallery.table(
     audit.counts(), "verdict_counts", "How many claims got which verdict.", sources=SOURCES
 )
+
+# %% [markdown]
+# ## What it means
+#
+# **Mechanism.** *Not distinguishable from noise* and *holds only against one baseline* come from
+# one fact of the design, and not from the objectives: every variant was trained once, and two
+# baselines show what another seed alone does. The figure of claimed effects shows it as the
+# distance between filled and hollow. Where the verdict is *artefact of the implementation*, the
+# code did not train, or did not evaluate, what the claim names: the table of the implementation has
+# what was measured, and [15](15_what_the_gradients_reach.ipynb) how.
+#
+# **Not expected.** How little the four checks have to do with each other. The last cell says how
+# many of the stated numbers recompute, and how many of the claims hold; a claim can be copied
+# without a mistake and still name a cause that was not at work, which no check of numbers shows.
+#
+# **Open.** "Not distinguishable from noise" does not say that an objective does nothing; it says
+# that these runs cannot tell. The band of seeds rests on two baselines and is a rough guide: with
+# the one degree of freedom they give, an honest interval is far wider
+# ([01](01_published_results.ipynb) has both). Our own runs decide nothing about films: what they
+# say holds for small encoders on rendered clips.
 
 # %% [markdown]
 # ## What we found

@@ -155,26 +155,28 @@ print(findings.within_margin(margins))
 # whether or not something moves there.
 
 # %%
-seen = nb.encoders(("random_init", "baseline", *study.CONTRASTS))
-titles = [plots.label(v) for v in seen.variants]
-kept = dict(zip(titles, map(seen.load, seen.configs), strict=True))
-rows, variance = maps.compare_maps(kept, clips["actions"].frames[0])
-
-# %%
-nb.out.figure(
-    plots.clips(rows, every=2, width=4.4),  # one frame per time step
-    "maps",
-    variance,
-    f"Tokens of one clip of `actions` as colours, a column per time step; encoders: {seen.about}",
-    nb.runs,
-    digits=2,
-)
-print(observations.variance_over_time(variance))
+# Only encoders of one size and seed may be compared, and not all are kept at the same one.
+groups = {"maps_ltc": ("random_init", "baseline", "ltc")}
+groups["maps_clips"] = ("random_init", "baseline", "iic", "vclr")
+for artefact, variants in groups.items():
+    seen = nb.encoders(variants)
+    titles = [plots.label(v) for v in seen.variants]
+    kept = dict(zip(titles, map(seen.load, seen.configs), strict=True))
+    rows, variance = maps.compare_maps(kept, clips["actions"].frames[0])
+    # One frame per time step.
+    fig = plots.clips(rows, every=2, width=4.4)
+    caption = f"Tokens of one clip of `actions` as colours, by time step; encoders: {seen.about}"
+    nb.out.figure(fig, artefact, variance, caption, nb.runs, digits=2)
+    caption = "Where the tokens of this clip differ, percent of their variance"
+    nb.out.table(variance, f"{artefact}_variance", caption, nb.runs, digits=0)
+    print(observations.variance_over_time(variance))
 
 # %% [markdown]
-# What is fixed to a place could be told from one frame; the rest, which the line above counts, is
-# what an encoder keeps of time on this one clip. Motion and noise are not told apart by it: see the
-# untrained encoder.
+# What is fixed to a place (*between places*) could be told from one frame; the rest is what an
+# encoder keeps of time on this one clip. Motion and noise are not told apart by it: see the
+# untrained encoder. *Between time steps* is what all places of a time step share. VCLR's third part
+# classifies the order of segments, and such a share is what would serve it; a large one there, and
+# a small one in the baseline, would fit that reading without proving it.
 
 # %% [markdown]
 # ## What a clip is like

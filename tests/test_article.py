@@ -173,7 +173,9 @@ def test_what_is_not_recorded_is_said(evidence, tmp_path):
         readings=references.head(0), transfer_runs=runs.head(0), measured=None,
     )  # fmt: skip
     document = article.article(bare, Gallery(tmp_path, "99_report", "smoke", "c0ffee"))
-    assert not {"fig-answer", "fig-contrasts", "fig-severities"} & set(number(document).names)
+    assert not {"fig-answer", "fig-scores", "fig-contrasts", "fig-severities"} & set(
+        number(document).names
+    )
     text = " ".join(plain(t.text) for t in document.abstract)
     assert "No run on the embedded benchmarks is recorded yet." in text
     assert "No run of the transfer study is recorded yet." in text
@@ -267,7 +269,7 @@ def test_the_reports_references_are_those_of_the_citation_file():
 def test_the_first_page_opens_with_abstract_answer_and_verdicts(evidence, made, tmp_path):
     folder, document = made
     page = report.build(folder, tmp_path / "runs", article.opening(document)).read_text()
-    order = [page.index(x) for x in ('class="abstract"', 'src="99_contrasts.svg"', "claim-c12",
+    order = [page.index(x) for x in ('class="abstract"', 'src="99_scores.svg"', "claim-c12",
                                      "id='notebooks'", 'src="99_answer.png"')]  # fmt: skip
     assert order == sorted(order)
     assert html.escape(article.headline(evidence)[0], quote=False)[:60] in page

@@ -44,6 +44,10 @@ def test_a_notebook_trains_when_it_is_told_to(folders, number):
 
 
 def test_the_report_has_what_they_made(folders):
+    made = {e["notebook"] for e in read_index(folders / "figures")}
+    if not made:  # run alone
+        run(folders, "15", [0])
+        made = {"15_what_the_gradients_reach"}
     run(folders, "99", [0])
     page = (folders / "figures/index.html").read_text()
-    assert "04_baseline_and_collapse" in page and "15_what_the_gradients_reach" in page
+    assert all(name in page for name in made)

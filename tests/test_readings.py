@@ -204,3 +204,16 @@ def test_the_audit_is_told_from_its_tables(results):
     assert both.source.tolist() == len(own) * ["mini, live"] + len(own) * ["small, recorded"]
     said = readings.own_outcomes(own, "mini, live")
     assert len(said) == len(own) > 0 and "ld (released) on order +3.0 points" in said[0]
+
+
+def test_outcomes_of_own_runs_are_counted_by_claim():
+    own = pd.DataFrame(
+        {
+            "claim": ["C02", "C01", "C02", "C02"],
+            "outcome": ["opposite", "unclear", "as claimed", "opposite"],
+        }
+    )
+    assert readings.outcomes_counted(own) == [
+        "C01: 1 own effects, 0 as claimed, 0 opposite, 1 unclear",
+        "C02: 3 own effects, 1 as claimed, 2 opposite, 0 unclear",
+    ]

@@ -6,6 +6,8 @@ takes a table and returns a sentence, or a list of them.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import pandas as pd
 
 from vjepa_lib.analysis.findings import listed
@@ -21,4 +23,89 @@ def variance_over_time(shares: pd.DataFrame) -> str:
     time = 100 - shares["between places"]
     return "share of the tokens' variance that is not fixed to a place (%): " + listed(
         shares.encoder, time, ".0f"
+    )
+
+
+def ends_compared(ends: pd.DataFrame, name: str, reference: str) -> str:
+    """How one training ended beside another: mean over seeds, and the lowest and highest seed.
+
+    Parameters
+    ----------
+    ends : `Notebook.ends`, with `jepa`, `rank_me` and `feature_std`.
+    """
+    columns = {"jepa": ("JEPA loss", ".3f"), "rank_me": ("RankMe", ".1f")}
+    columns["feature_std"] = ("feature std", ".3f")
+    measured = ends.dropna(subset=list(columns))
+    last = measured.groupby(["name", "seed"], sort=False)[list(columns)].last()
+    if not {name, reference} <= set(last.index.get_level_values("name")):
+        return f"how {name} and {reference} ended is not recorded"
+
+    def values(who: str, column: str, form: str) -> str:
+        one = last.loc[who, column]
+        return f"{one.mean():{form}} ({one.min():{form}} to {one.max():{form}})"
+
+    said = ", ".join(
+        f"{what} {values(name, c, form)} against {values(reference, c, form)}"
+        for c, (what, form) in columns.items()
+    )
+    return f"{name} beside {reference}, mean and range over seeds: {said}"
+
+
+def most_and_least(gains: pd.DataFrame) -> list[str]:
+    """On which benchmark an effect is largest and on which smallest, a sentence a source.
+
+    Parameters
+    ----------
+    gains : of `ablation.gains` for one variant, with `source`.
+    """
+    said = []
+    for source, part in gains[gains.benchmark != "all"].groupby("source", sort=False):
+        high, low = (part.loc[pick] for pick in (part.effect.idxmax(), part.effect.idxmin()))
+        said.append(
+            f"{source}, {part.name.iloc[0]}: most on {high.benchmark} ({high.effect:+.1f} points), "
+            f"least on {low.benchmark} ({low.effect:+.1f})"
+        )
+    return said
+
+
+def extremes_of_each(gains: pd.DataFrame, without: Collection[str] = ()) -> list[str]:
+    """`most_and_least` of every variant among some gains.
+
+    Parameters
+    ----------
+    gains : of `ablation.gains`, with `source`.
+    without : names that are left out.
+    """
+    kept = gains[~gains.name.isin(without)]
+    return [line for _, part in kept.groupby("name", sort=False) for line in most_and_least(part)]
+
+
+def one_frame(wide: pd.DataFrame, chance: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Which benchmarks a single frame tells, and which it tells little of.
+
+    A frame tells a benchmark where the single-frame model closes at least half of the distance from
+    chance to the supervised one.
+
+    Parameters
+    ----------
+    wide : of `benchmarks.readings_side_by_side`; chance : of `benchmarks.chance`.
+    """
+    floor = wide.benchmark.map({b: c["chance"] for b, c in chance.items()})
+    closed = 100 * (wide.single_frame - floor) / (wide.supervised - floor)
+    told = closed >= 50
+    names = [wide.benchmark[told], wide.benchmark[~told]]
+    return [
+        "of the way from chance to the supervised model, a single frame goes (%): "
+        + listed(wide.benchmark, closed, ".0f"),
+        f"told by one frame: {', '.join(names[0]) or 'none'}; told by motion: "
+        f"{', '.join(names[1]) or 'none'}",
+    ]
+
+
+def context_left(sizes: pd.DataFrame) -> str:
+    """How much each kind of mask leaves to be seen, of `masks.mask_sizes`."""
+    share = (100 * sizes.context / sizes.tokens).groupby(sizes.masking, sort=False)
+    rows = zip(share.min().index, share.min(), share.max(), strict=True)
+    return "tokens left as context, smaller and larger mask group (%): " + ", ".join(
+        f"{kind} {low:.0f} and {high:.0f}" for kind, low, high in rows
     )

@@ -12,7 +12,10 @@ from vjepa_lib.objectives import TERMS
 
 def terms() -> pd.DataFrame:
     """Every term with its formula and where it is from."""
-    rows = [{"term": n, "formula": f"${t.formula}$", "source": t.source} for n, t in TERMS.items()]
+    rows = [
+        {"term": n, "formula": f"${_without_bars(t.formula)}$", "source": t.source}
+        for n, t in TERMS.items()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -27,6 +30,11 @@ def _said(options: Mapping[str, object]) -> str:
         else:
             said.append(f"{name.replace('_', ' ')} {value}")
     return f" ({', '.join(said)})" if said else ""
+
+
+def _without_bars(formula: str) -> str:
+    """A formula without the sign that ends a cell of a Markdown table."""
+    return formula.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
 
 
 def variants() -> pd.DataFrame:

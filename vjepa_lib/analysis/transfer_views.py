@@ -45,6 +45,18 @@ def levels(e: Evidence, by: tuple[str, ...] = (), reading: str = "zero-shot") ->
     return _in_order(pd.DataFrame(out))
 
 
+def answer(e: Evidence) -> pd.DataFrame:
+    """What the answer's figure draws: `levels` on the source, zero-shot and re-trained.
+
+    Returns
+    -------
+    Rows of `levels` with `reading`, the title of its panel.
+    """
+    asked = {"source": "on the source", "zero-shot": "zero-shot", "re-trained": "re-trained"}
+    found = [levels(e, reading=key).assign(reading=title) for key, title in asked.items()]
+    return pd.concat(found, ignore_index=True)
+
+
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     place = {v: i for i, v in enumerate(SHOWN)}
     return table.sort_values("variant", key=lambda c: c.map(place), kind="stable").reset_index(

@@ -50,6 +50,15 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
     if len(evidence.contrasts):
         margin = f"{evidence.zero_shot.margin:g}"
         blocks += [
+            pictures.scores(
+                gallery,
+                evidence,
+                words(
+                    "Transfer scores ([@eq-score]) on the source, zero-shot in the shifted worlds "
+                    "and with probes trained anew there; mean and t interval over seeds. "
+                    "Runs: [@runs-transfer]."
+                ),
+            ),
             pictures.contrasts(
                 gallery,
                 evidence,

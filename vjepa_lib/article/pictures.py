@@ -14,6 +14,7 @@ from vjepa_lib.analysis import (
     statistics,
     transfer_answer,
     transfer_score,
+    transfer_views,
 )
 from vjepa_lib.article.evidence import Evidence
 from vjepa_lib.audit import published, readings
@@ -72,6 +73,25 @@ def answer(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     return _kept(gallery, "fig-answer", fig, data, caption, runs=_runs(evidence, data.name))
 
 
+def scores(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
+    """Transfer scores of the decisive encoders, on the source, zero-shot and re-trained."""
+    data = transfer_views.answer(evidence.zero_shot)
+    fig = plots.intervals(data, "score", panel="reading", xlabel="score (chance to ceiling)")
+    return _kept(_marked(gallery, evidence), "fig-scores", fig, data, caption,
+                 runs=_decisive(evidence), sources=[RECORDED])  # fmt: skip
+
+
+def _marked(gallery: Gallery, evidence: Evidence) -> Gallery:
+    """A gallery whose figures are marked as recorded ones."""
+    return replace(gallery, profile=evidence.mark)
+
+
+def _decisive(evidence: Evidence) -> list[str]:
+    """Addresses of the decisive runs of the transfer study."""
+    own = transfer_score.own_runs(evidence.readings)
+    return sorted(set(own[own.variant.isin(transfer_score.DECISIVE)].run))
+
+
 def contrasts(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """The primary contrasts of zero-shot transfer: each combination minus each of its parts."""
     found = evidence.contrasts
@@ -84,10 +104,8 @@ def contrasts(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
         data, "effect", rows="pair", zero=True, names=titles,
         band={None: transfer_score.MARGIN}, xlabel="points of the transfer score", width=5.0,
     )  # fmt: skip
-    own = transfer_score.own_runs(evidence.readings)
-    runs = sorted(set(own[own.variant.isin(transfer_score.DECISIVE)].run))
-    marked = replace(gallery, profile=evidence.mark)
-    return _kept(marked, "fig-contrasts", fig, data, caption, runs=runs, sources=[RECORDED])
+    return _kept(_marked(gallery, evidence), "fig-contrasts", fig, data, caption,
+                 runs=_decisive(evidence), sources=[RECORDED])  # fmt: skip
 
 
 def interactions(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
@@ -165,6 +183,12 @@ def severities(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     fig = plots.heatmap(points, centre=None, fmt="{:.0f}", bar_label="top-1 (%)", width=5.2)
     own = evidence.readings[evidence.readings.variant == "supervised"]
     runs = sorted(set(own.run))
-    # Its columns are worlds, so the mark stands beside it.
-    marked = replace(gallery, profile=evidence.mark)
-    return _kept(marked, "fig-severities", fig, data, caption, runs=runs, sources=[RECORDED])
+    return _kept(
+        _marked(gallery, evidence),
+        "fig-severities",
+        fig,
+        data,
+        caption,
+        runs=runs,
+        sources=[RECORDED],
+    )

@@ -202,7 +202,7 @@ def probes_of_baseline(results: Results, benchmark: str, regime: str = "ucf101")
     rows = results.regime(regime)
     rows = rows[(rows["variant"] == "baseline") & (rows["benchmark"] == benchmark)]
     columns = ["probe", "top1_percent", "low", "high", "name_in_source"]
-    return rows.sort_values("top1_percent", ascending=False)[columns]
+    return rows.sort_values("top1_percent", ascending=False)[columns].reset_index(drop=True)
 
 
 # --- sentences ----------------------------------------------------------------------------------
@@ -395,4 +395,14 @@ def own_outcomes(own: pd.DataFrame, source: str) -> list[str]:
         f"own runs ({source}), {row.claim}: {row.variant} ({row.form}) on {row.benchmark} "
         f"{row.effect:+.1f} points, claimed {row.direction}: {row.outcome}"
         for row in own.itertuples()
+    ]
+
+
+def outcomes_counted(own: pd.DataFrame) -> list[str]:
+    """How often own runs point as each claim predicts, of `verdicts.own_run_evidence`."""
+    kinds = ("as claimed", "opposite", "unclear")
+    return [
+        f"{claim}: {len(part)} own effects, "
+        + ", ".join(f"{(part.outcome == kind).sum()} {kind}" for kind in kinds)
+        for claim, part in own.groupby("claim", sort=True)
     ]

@@ -158,12 +158,7 @@ class Picture:
 
 def _answer_data() -> pd.DataFrame:
     """Scores on the source, zero-shot and re-trained, with intervals."""
-    asked = {"source": "on the source", "zero-shot": "zero-shot", "re-trained": "re-trained"}
-    found = [
-        transfer_views.levels(evidence(), reading=reading).assign(reading=title)
-        for reading, title in asked.items()
-    ]
-    return pd.concat(found, ignore_index=True)
+    return transfer_views.answer(evidence())
 
 
 def _draw_answer(table: pd.DataFrame) -> Figure:
