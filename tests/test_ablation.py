@@ -502,3 +502,8 @@ def test_matched_weights_pull_alike(smoke_sets):
     assert table[table.term == "ltc"].matched.tolist() == pytest.approx(
         [study.CONTRASTS["ltc"]] * 2
     )
+
+
+def test_bars_in_headers_and_cells_stay_in_their_cell():
+    written = format_table(pd.DataFrame({"mean |x|": ["a|b"]}))
+    assert r"mean \|x\|" in written and r"a\|b" in written

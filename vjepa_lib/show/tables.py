@@ -49,7 +49,8 @@ def format_table(
     places = digits if isinstance(digits, Mapping) else dict.fromkeys(flat.columns, digits)
     text = {c: [format_cell(v, places.get(c, 2)) for v in flat[c]] for c in flat.columns}
     if kind == "markdown":
-        text = {c: [v.replace("|", "\\|").replace("\n", " ") for v in t] for c, t in text.items()}
+        plain = {ord("|"): "\\|", ord("\n"): " "}
+        text = {str(c).translate(plain): [v.translate(plain) for v in t] for c, t in text.items()}
     numeric = [pd.api.types.is_numeric_dtype(t) and t.dtype != bool for _, t in flat.items()]
     written = tabulate(
         text,
