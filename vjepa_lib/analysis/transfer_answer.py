@@ -137,6 +137,7 @@ def recorded(e: Evidence) -> str | None:
     return (
         f"Of the {planned} decisive runs planned {have} are recorded; {len(seeds)} seeds have all "
         f"of the {len(counts)} variants recorded so far."
+        + (" Until all are, every test here is an interim look." if have < planned else "")
     )
 
 
