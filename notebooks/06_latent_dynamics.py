@@ -231,7 +231,7 @@ gains = sections.results(nb, nb.sources, nb.runs)
 #
 # **What remains open.** The held clips tell how much of the change is noise, not how much of the
 # motion is understood. All results are of linear probes trained anew on each benchmark; what is
-# left when the probe comes from elsewhere is asked in [14](14_cross_domain_transfer.ipynb). What LD
+# left when the probe comes from elsewhere is asked in [16](16_zero_shot_transfer.ipynb). What LD
 # does beside FWM is taken apart in [07](07_factorized_world_model.ipynb), beside the contrasts in
 # [13](13_the_combination.ipynb).
 

@@ -98,7 +98,7 @@ def edit(path, old, new):
 
 def test_a_changed_number_fails(copy):
     """In a recorded table, and in the library: each fails the cell that shows it, and no other."""
-    shown = ("PROFILE:", "open_notebook", "seed_means", "gains_among")
+    shown = ("PROFILE:", "open_notebook", "seed_means", '"gain"')
     book = put(copy, "04_baseline_and_collapse", lambda c: any(s in c.source for s in shown))
     # Shown by the first of the two cells with results: the second is about another baseline.
     table = copy / "data_manifests/recorded/small_results.csv"

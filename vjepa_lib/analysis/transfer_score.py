@@ -77,7 +77,8 @@ def own_runs(readings: pd.DataFrame, changed: str = "", on: str = "rendered") ->
     """
     rows = readings[(readings.changed == changed) & (readings.pretrained_on == on)]
     forms = {v: form_of(v) for v in rows.variant.unique() if v in _objectives()}
-    return rows[rows.form == rows.variant.map(forms).fillna(rows.form)]
+    meant = [forms.get(v, f) for v, f in zip(rows.variant, rows.form, strict=True)]
+    return rows[rows.form == meant]
 
 
 def _objectives() -> Iterable[str]:
