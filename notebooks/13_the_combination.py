@@ -292,7 +292,8 @@ nb.out.table(
 # %% [markdown]
 # ## Loss and collapse over training
 #
-# Look at FWM-HW-LD as released, whose dynamics term has no gradient, with and without the contrast.
+# Look at FWM-HW-LD as released, whose dynamics term has no gradient, with and without the contrast:
+# does the spread of its features fall to the floor, and does the contrast hold it up?
 
 # %%
 names = ("baseline", "vclr", "fwm_hw_ld", "fwm_hw_ld+vclr")
@@ -303,12 +304,21 @@ sections.collapse(nb, sections.curves_of(nb, own), nb.hashes(sections.trained(ow
 # %% [markdown]
 # ## What it means
 #
-# An interaction is an arithmetic remainder and has no cause of its own. It is negative when two
-# parts bring the same thing, when the better one leaves no room, or when one part undoes the
-# other's work. The table with few labels tells the second from the others, the rows of
+# **Mechanism.** An interaction is an arithmetic remainder and has no cause of its own. It is
+# negative when two parts bring the same thing, when the better one leaves no room, or when one part
+# undoes the other's work. The table with few labels tells the second from the others, the rows of
 # interactions on single benchmarks show where, and the separation of the halves tells whether a
 # factorized latent has taken place at all: a half that gives away both factors is a half in name
 # only.
+#
+# **Not expected.** Interactions with the three contrasts need not agree in sign: a contrast over
+# time within a place and one over whole clips ask for different things of the same latent. And
+# FWM-HW-LD as released has a dynamics term without gradient, so what it does beside a contrast says
+# nothing of dynamics ([07](07_factorized_world_model.ipynb)).
+#
+# **What remains open.** Every probe here is trained anew where it is read. What a probe from the
+# source still reads in a shifted world, with a training that settles and worlds shifted one way at
+# a time, is asked in [16](16_zero_shot_transfer.ipynb), and the README's answer stands on that.
 
 # %% [markdown]
 # ## What we found

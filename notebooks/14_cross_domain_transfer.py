@@ -200,12 +200,20 @@ nb.out.table(
 # %% [markdown]
 # ## What it means
 #
-# A frozen encoder transfers if what it keeps of a clip does not depend on what has changed. The
-# probe is trained anew in each domain, so a fall from left to right of an arrow is lost content,
-# not a probe that was fitted elsewhere. It has two parts: the shifted benchmark may be harder for
-# any encoder (the untrained one shows how much), and the encoder may have learned what only holds
-# in its domain. An objective that is better outside by as much as it is better inside has not
-# become more robust, it has become better.
+# **Mechanism.** A frozen encoder transfers if what it keeps of a clip does not depend on what has
+# changed. The probe is trained anew in each domain, so a fall from left to right of an arrow is
+# lost content, not a probe that was fitted elsewhere. It has two parts: the shifted benchmark may
+# be harder for any encoder (the untrained one shows how much), and the encoder may have learned
+# what only holds in its domain. An objective that is better outside by as much as it is better
+# inside has not become more robust, it has become better.
+#
+# **How to read the shares.** These two benchmarks are shifted mildly and in several ways at once,
+# so shares that lie close together say little. A share of accuracy also counts what chance gives
+# away.
+#
+# **What remains open.** Which of the changes costs what cannot be told from benchmarks that change
+# everything at once. [16](16_zero_shot_transfer.ipynb) takes them one by one, at four severities,
+# with a score that takes chance off and a probe that stays as it was fitted in the source.
 
 # %% [markdown]
 # ## What we found
