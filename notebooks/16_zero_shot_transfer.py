@@ -48,7 +48,7 @@ DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 from vjepa_lib import maps
 from vjepa_lib.analysis import factorial4, transfer_answer, transfer_score, transfer_views
 from vjepa_lib.show import notebook, plots, strips
-from vjepa_lib.study import transfer_recorded
+from vjepa_lib.study import kept, transfer_recorded
 
 nb = notebook.open_notebook("16_zero_shot_transfer", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
 evidence = transfer_answer.Evidence(transfer_recorded.load())  # profile small, all recorded runs
@@ -226,10 +226,10 @@ print(transfer_answer.in_held_out(evidence))
 # %%
 # Each in the form that the study trains it in.
 trained = [(v, factorial4.form_of(v)) for v in transfer_score.DECISIVE]
-seen = nb.encoders([("random_init", "released"), *trained])
+seen, _ = kept.group([("random_init", "released"), *trained])
 titles = [plots.label(v) for v in seen.variants]
-kept = dict(zip(titles, map(seen.load, seen.configs), strict=True))
-rows, variance = maps.compare_maps(kept, strips.world_frames("appearance"))
+shown = dict(zip(titles, map(seen.load, seen.configs), strict=True))
+rows, variance = maps.compare_maps(shown, strips.world_frames("appearance"))
 caption = f"Tokens of one clip as colours, a column per time step; encoders: {seen.about}"
 nb.out.figure(plots.clips(rows, every=2, width=4.4), "maps", variance, caption, runs)
 
