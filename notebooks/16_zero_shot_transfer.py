@@ -270,6 +270,6 @@ print(transfer_answer.settings_that_turn(evidence) or "No run with another setti
 # ## What we found
 
 # %%
-for sentence in transfer_answer.sentences(evidence.readings):
+for sentence in transfer_answer.answered(evidence):
     print("-", sentence)
 print("-", transfer_answer.fallen(transfer_views.over_training(transfer_recorded.curves())))

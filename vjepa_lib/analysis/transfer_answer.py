@@ -43,11 +43,14 @@ class Evidence:
         """`transfer_score.shares` of runs with a setting; empty without them."""
         key = (reading, changed, on)
         if key not in self._cache:
-            rows = self.own(changed, on)
-            reference = self.readings[self.readings.kind == "supervised"]
-            rows = pd.concat([rows[rows.kind != "supervised"], reference])
-            self._cache[key] = transfer_score.shares(rows, reading)
+            self._cache[key] = transfer_score.shares(self.referred(changed, on), reading)
         return self._cache[key]
+
+    def referred(self, changed: str = "", on: str = "rendered") -> pd.DataFrame:
+        """`own`, and the supervised reference that scores need."""
+        rows = self.own(changed, on)
+        reference = self.readings[self.readings.kind == "supervised"]
+        return pd.concat([rows[rows.kind != "supervised"], reference])
 
     def contrasts(
         self,
@@ -85,6 +88,12 @@ class Evidence:
         plain = plain[plain.variant.isin(spared) & plain.seed.isin(found.seed)]
         return pd.concat([found, plain.assign(changed=changed)], ignore_index=True)
 
+    def crossed(self) -> pd.DataFrame:
+        """`transfer_score.crossed` of the primary contrasts."""
+        if "crossed" not in self._cache:
+            self._cache["crossed"] = transfer_score.crossed(self.referred())
+        return self._cache["crossed"]
+
     @property
     def has_decisive(self) -> bool:
         return not self.readings.empty and len(self.contrasts()) == len(PRIMARY)
@@ -93,6 +102,20 @@ class Evidence:
 def number(row) -> str:
     """'+1.2 points [+0.3, +2.1]' of a row with `effect`, `low`, `high`."""
     return f"{row.effect:+.1f} points [{row.low:+.1f}, {row.high:+.1f}]"
+
+
+def against(row) -> str:
+    """'LD with VCLR against LD' of a contrast."""
+    return f"{TITLES[row.whole]} against {TITLES[row.part]}"
+
+
+def _ways(rows: pd.DataFrame, by: str, where: str) -> str:
+    """'below on order, appearance' of the contrasts that are clear; '' where none is."""
+    said = []
+    for way in ("above", "below"):
+        names = [getattr(r, by) for r in rows.itertuples() if side(r) == way]
+        said += [f"{way} {where} {', '.join(names)}"] if names else []
+    return " and ".join(said)
 
 
 def told(row) -> str:
@@ -143,12 +166,10 @@ def recorded(e: Evidence) -> str | None:
 
 def levels(e: Evidence) -> str | None:
     """Transfer scores of the decisive variants and of the untrained encoder."""
-    table = transfer_score.scores(e.shares())
+    table = transfer_score.of_study(transfer_score.scores(e.shares()))
     said = []
     for variant in ("random_init", *DECISIVE):
         rows = table[table.variant == variant]
-        if variant in DECISIVE:
-            rows = rows[rows.seed.isin(DECISIVE_SEEDS)]
         if rows.empty:
             continue
         kinds = statistics.outcomes(rows.score).text()
@@ -182,13 +203,9 @@ def new_clips(e: Evidence) -> str | None:
     """Whether the primary contrasts answer for new test clips as well."""
     if not e.has_decisive:
         return None
-    key = "crossed"
-    if key not in e._cache:
-        rows = pd.concat([e.own(), e.readings[e.readings.kind == "supervised"]])
-        e._cache[key] = transfer_score.crossed(rows.drop_duplicates())
-    wide, found = e._cache[key], e.contrasts()
+    wide, found = e.crossed(), e.contrasts()
     other = [
-        f"{TITLES[a.whole]} against {TITLES[a.part]} {number(b)}"
+        f"{against(a)} {number(b)}"
         for a, b in zip(found.itertuples(), wide.itertuples(), strict=True)
         if not a.outcomes and (a.low > 0 or a.high < 0) != (b.low > 0 or b.high < 0)
     ]
@@ -217,26 +234,22 @@ def parts(e: Evidence) -> str | None:
 
 def by_shift(e: Evidence) -> str | None:
     """Where the combination of the paper's row with VCLR differs from VCLR, shift by shift."""
-    return _apart(e, "shift", {})
+    return _apart(e, "shift")
 
 
 def by_task(e: Evidence) -> str | None:
     """The same, task by task."""
-    return _apart(e, "task", {})
+    return _apart(e, "task")
 
 
-def _apart(e: Evidence, by: str, titles: dict) -> str | None:
+def _apart(e: Evidence, by: str) -> str | None:
     if not e.has_decisive:
         return None
     found = e.contrasts(by=[by])
     said = []
-    for whole, part in PRIMARY:
-        rows = found[(found.whole == whole) & (found.part == part)]
-        up = [getattr(r, by) for r in rows.itertuples() if side(r) == "above"]
-        down = [getattr(r, by) for r in rows.itertuples() if side(r) == "below"]
-        words = [f"{way} on {', '.join(names)}" for way, names in (("above", up), ("below", down))]
-        words = [w for w, names in zip(words, (up, down), strict=True) if names]
-        said.append(f"{TITLES[whole]} against {TITLES[part]} {' and '.join(words) or 'nowhere'}")
+    for row in e.contrasts().itertuples():
+        rows = found[(found.whole == row.whole) & (found.part == row.part)]
+        said.append(f"{against(row)} {_ways(rows, by, 'on') or 'nowhere'}")
     return f"Clear after Holm over all {len(found)} contrasts by {by}: {'; '.join(said)}."
 
 
@@ -244,25 +257,12 @@ def other_readings(e: Evidence) -> str | None:
     """What other readings say of the primary contrasts: the same side, none, or the other."""
     if not e.has_decisive:
         return None
-    first = e.contrasts()
+    others = [r for r in transfer_score.READINGS if r != "zero-shot"]
+    found = pd.concat([e.contrasts(r).assign(asked=r) for r in others], ignore_index=True)
     said = []
-    for row in first.itertuples():
-        agree: dict[str, list[str]] = {"above": [], "below": [], "open": []}
-        for reading in transfer_score.READINGS:
-            if reading == "zero-shot":
-                continue
-            found = e.contrasts(reading)
-            own = found[(found.whole == row.whole) & (found.part == row.part)]
-            for r in own.itertuples():
-                way = side(r)
-                agree[way if way in agree else "open"].append(reading)
-        words = [
-            f"{way} under {', '.join(names)}"
-            for way, names in zip(("above", "below"), (agree["above"], agree["below"]), strict=True)
-            if names
-        ]
-        pair = f"{TITLES[row.whole]} against {TITLES[row.part]}"
-        said.append(f"{pair} {'; '.join(words) or 'clear under none'}")
+    for row in e.contrasts().itertuples():
+        rows = found[(found.whole == row.whole) & (found.part == row.part)]
+        said.append(f"{against(row)} {_ways(rows, 'asked', 'under') or 'clear under none'}")
     return f"Under the other readings (each corrected by Holm): {'. '.join(said)}."
 
 
@@ -275,8 +275,7 @@ def in_held_out(e: Evidence) -> str | None:
     if len(found) < len(PRIMARY):
         return None
     said = ", ".join(
-        f"{TITLES[r.whole]} against {TITLES[r.part]} {told(r)}"
-        + ("" if r.outcomes or not r.clear else ", clear")
+        f"{against(r)} {told(r)}" + ("" if r.outcomes or not r.clear else ", clear")
         for r in found.itertuples()
     )
     return f"In the held-out world (accuracy, mean of three tasks): {said}."
@@ -296,8 +295,7 @@ def settings_that_turn(e: Evidence) -> str | None:
         for row in found.itertuples():
             now, then = side(row, corrected=False), side(first[row.whole, row.part])
             if {now, then} == {"above", "below"}:
-                pair = f"{TITLES[row.whole]} against {TITLES[row.part]}"
-                turned.append(f"{pair} at {changed} ({number(row)})")
+                turned.append(f"{against(row)} at {changed} ({number(row)})")
     if not tried:
         return None
     said = f"turn round: {'; '.join(turned)}" if turned else "turn round under none of them"
@@ -346,13 +344,13 @@ def keeps(e: Evidence) -> str | None:
     """What the decisive variants keep of the source's score zero-shot, and re-trained."""
     if not e.has_decisive:
         return None
-    found = {r: transfer_score.scores(e.shares(r)) for r in ("source", "zero-shot", "re-trained")}
+    found = [
+        transfer_score.of_study(transfer_score.scores(e.shares(reading)))
+        for reading in ("source", "zero-shot", "re-trained")
+    ]
     said = []
     for variant in DECISIVE:
-        means = [
-            t[(t.variant == variant) & t.seed.isin(DECISIVE_SEEDS)].score.mean()
-            for t in found.values()
-        ]
+        means = [t[t.variant == variant].score.mean() for t in found]
         kept = statistics.kept_share(means[0], means[1])
         share = "" if pd.isna(kept) else f", {kept:.0f} % kept"
         levels = (
@@ -419,7 +417,13 @@ def sentences(
     asked : the sentences; `SHORT` for the answer in three.
     margin : points of the score within which a difference is called none.
     """
-    if readings.empty or not (readings.kind == "supervised").any():
+    return answered(Evidence(readings, margin), asked)
+
+
+def answered(
+    e: Evidence, asked: Sequence[Callable[[Evidence], str | None]] = SENTENCES
+) -> list[str]:
+    """`sentences` of evidence that is there already, so that nothing is computed twice."""
+    if e.readings.empty or not (e.readings.kind == "supervised").any():
         return []
-    evidence = Evidence(readings, margin)
-    return [said for ask in asked if (said := ask(evidence)) is not None]
+    return [said for ask in asked if (said := ask(e)) is not None]

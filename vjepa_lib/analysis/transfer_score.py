@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from vjepa_lib import study
 from vjepa_lib.analysis import statistics
 from vjepa_lib.analysis.factorial4 import form_of
 from vjepa_lib.datasets import heldout, worlds
@@ -50,6 +51,14 @@ class Reading:
     fitted: str
     severities: tuple[int, ...] = worlds.SEVERITIES
 
+    def rows(self, readings: pd.DataFrame) -> pd.DataFrame:
+        """Its rows of a table of readings."""
+        return readings[
+            (readings.reading == self.reader)
+            & (readings.fitted == self.fitted)
+            & readings.severity.isin(self.severities)
+        ]
+
 
 READINGS = {
     "zero-shot": Reading("linear", "source"),
@@ -76,15 +85,15 @@ def own_runs(readings: pd.DataFrame, changed: str = "", on: str = "rendered") ->
     on : world of the pretraining.
     """
     rows = readings[(readings.changed == changed) & (readings.pretrained_on == on)]
-    forms = {v: form_of(v) for v in rows.variant.unique() if v in _objectives()}
+    forms = {v: form_of(v) for v in rows.variant.unique() if v in study.VARIANTS}
     meant = [forms.get(v, f) for v, f in zip(rows.variant, rows.form, strict=True)]
     return rows[rows.form == meant]
 
 
-def _objectives() -> Iterable[str]:
-    from vjepa_lib import study
-
-    return set(study.VARIANTS)
+def of_study(table: pd.DataFrame) -> pd.DataFrame:
+    """Decisive variants at their seeds, and the untrained encoder."""
+    decisive = table.variant.isin(DECISIVE) & table.seed.isin(DECISIVE_SEEDS)
+    return table[decisive | (table.variant == "random_init")]
 
 
 def ceilings(readings: pd.DataFrame) -> pd.Series:
@@ -126,11 +135,7 @@ def shares(readings: pd.DataFrame, reading: str = "zero-shot") -> pd.DataFrame:
     asked = _asked(reading)
     rows = readings[readings.task.isin(worlds.TASKS)]
     top, low = ceilings(rows), chances()
-    rows = rows[
-        (rows.reading == asked.reader)
-        & (rows.fitted == asked.fitted)
-        & rows.severity.isin(asked.severities)
-    ]
+    rows = asked.rows(rows)
     chance, ceiling = (rows.task.map(m).astype(float) for m in (low, top))
     rows = rows.assign(
         score=statistics.normalised(rows.top1, chance, ceiling), points=100 / (ceiling - chance)
@@ -264,13 +269,7 @@ def crossed(
     """
     asked = _asked(reading)
     top, low = ceilings(readings), chances()
-    rows = readings[
-        (readings.reading == asked.reader)
-        & (readings.fitted == asked.fitted)
-        & readings.severity.isin(asked.severities)
-        & readings.task.isin(worlds.TASKS)
-        & readings.seed.isin(list(seeds))
-    ]
+    rows = asked.rows(readings[readings.task.isin(worlds.TASKS) & readings.seed.isin(list(seeds))])
     places = rows[["task", "shift", "severity"]].drop_duplicates()
     bits = {
         (r.variant, r.seed, r.task, r.shift, r.severity): (r.right, r.n_test)

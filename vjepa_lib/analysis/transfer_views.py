@@ -6,16 +6,10 @@ import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score
 from vjepa_lib.analysis.transfer_answer import Evidence, side
-from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, READINGS, TITLES
+from vjepa_lib.analysis.transfer_score import DECISIVE, READINGS, TITLES, of_study
 from vjepa_lib.datasets import worlds
 
 SHOWN = ("random_init", *DECISIVE)
-
-
-def _of_study(table: pd.DataFrame) -> pd.DataFrame:
-    """Decisive variants at their seeds, and the untrained encoder."""
-    decisive = table.variant.isin(DECISIVE) & table.seed.isin(DECISIVE_SEEDS)
-    return table[decisive | (table.variant == "random_init")]
 
 
 def levels(e: Evidence, by: tuple[str, ...] = (), reading: str = "zero-shot") -> pd.DataFrame:
@@ -31,7 +25,7 @@ def levels(e: Evidence, by: tuple[str, ...] = (), reading: str = "zero-shot") ->
     DataFrame of `by`, `variant`, `score`, `low`, `high` (NaN where seeds fall into two kinds or
     there is one), `n_seeds`, `outcomes`.
     """
-    table = _of_study(transfer_score.scores(e.shares(reading), by))
+    table = of_study(transfer_score.scores(e.shares(reading), by))
     out = []
     for key, rows in table.groupby(["variant", *by], sort=False):
         found = statistics.mean_interval(rows.score)
@@ -80,7 +74,7 @@ def by_severity(e: Evidence) -> pd.DataFrame:
     -------
     DataFrame with `variant`, `seed`, `severity` and a column of top-1 per task.
     """
-    rows = _of_study(e.own())
+    rows = of_study(e.own())
     rows = rows[(rows.reading == "linear") & (rows.fitted == "source")]
     rows = rows[rows.task.isin(worlds.TASKS)]
     wide = rows.pivot_table(index=["variant", "seed", "severity"], columns="task", values="top1")
@@ -95,13 +89,13 @@ def accuracies(e: Evidence) -> pd.DataFrame:
     DataFrame, a row a variant: `source`; zero-shot at severity `1` to `4`; `re-trained` at
     severity 4; zero-shot `score`; `n_seeds`.
     """
-    rows = _of_study(e.own())
+    rows = of_study(e.own())
     rows = rows[(rows.reading == "linear") & rows.task.isin(worlds.TASKS)]
     own = rows[rows.fitted == "source"]
     wide = own.pivot_table(index="variant", columns="severity", values="top1")
     wide = wide.rename(columns={0: "source"} | {s: str(s) for s in worlds.SEVERITIES})
     again = rows[rows.fitted == "target"].groupby("variant").top1.mean()
-    scored = _of_study(transfer_score.scores(e.shares())).groupby("variant").score
+    scored = of_study(transfer_score.scores(e.shares())).groupby("variant").score
     wide = wide.assign(**{"re-trained": again, "score": scored.mean(), "n_seeds": scored.size()})
     return _in_order(wide.reset_index().rename_axis(columns=None))
 
@@ -132,9 +126,9 @@ def by_reading(e: Evidence) -> pd.DataFrame:
     """
     columns = {}
     for reading in READINGS:
-        table = _of_study(transfer_score.scores(e.shares(reading)))
+        table = of_study(transfer_score.scores(e.shares(reading)))
         columns[reading] = table.groupby("variant").score.mean()
-    held = _of_study(transfer_score.held_out(e.own()))
+    held = of_study(transfer_score.held_out(e.own()))
     columns["held-out"] = held.groupby("variant").score.mean()
     wide = pd.DataFrame(columns).rename_axis("variant").reset_index()
     return _in_order(wide)
@@ -154,18 +148,20 @@ def other_settings(e: Evidence) -> pd.DataFrame:
         tables.append(e.contrasts(changed=changed, seeds=None).assign(changed=changed))
     found = pd.concat([t for t in tables if len(t)], ignore_index=True)
     sides = [side(row, corrected=not row.changed) for row in found.itertuples()]
-    pairs = [f"{TITLES[r.whole]} minus {TITLES[r.part]}" for r in found.itertuples()]
-    found = found.assign(contrast=pairs, side=sides)
+    found = found.assign(contrast=_titles(found), side=sides)
     return found[["changed", "contrast", "effect", "low", "high", "n_seeds", "n_above", "side"]]
+
+
+def _titles(found: pd.DataFrame) -> list[str]:
+    return [f"{TITLES[r.whole]} minus {TITLES[r.part]}" for r in found.itertuples()]
 
 
 def primary(e: Evidence) -> pd.DataFrame:
     """The four planned contrasts as a table for reading."""
     found = e.contrasts()
-    pairs = [f"{TITLES[r.whole]} minus {TITLES[r.part]}" for r in found.itertuples()]
     sides = [side(row) for row in found.itertuples()]
     columns = ["effect", "low", "high", "n_seeds", "n_above", "p_adjusted", "outcomes"]
-    found = found.assign(contrast=pairs, side=sides)
+    found = found.assign(contrast=_titles(found), side=sides)
     return found[["contrast", *columns, "side"]]
 
 
@@ -179,7 +175,7 @@ def settling(curves: pd.DataFrame) -> pd.DataFrame:
     own = curves[(curves.changed == "") & (curves.pretrained_on == "rendered")]
     looked = [f"source_{t}" for t in worlds.TASKS]
     own = own[["variant", "seed", "step", *looked, "rank_me"]]
-    return _in_order(_of_study(own.dropna(subset=[*looked, "rank_me"], how="all")))
+    return _in_order(of_study(own.dropna(subset=[*looked, "rank_me"], how="all")))
 
 
 def over_training(curves: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from vjepa_lib.analysis import answer, transfer_answer, transfer_score
 from vjepa_lib.analysis.selection import name
-from vjepa_lib.audit import published, readings, twelve_claims, verdicts
+from vjepa_lib.audit import published, readings, twelve_claims
 from vjepa_lib.audit.published import Results
 from vjepa_lib.audit.released_code import own_effects
 from vjepa_lib.audit.verdicts import Audit
@@ -27,7 +27,7 @@ def headline(evidence: Evidence) -> list[str]:
     probes that are trained anew say.
     """
     if len(evidence.contrasts) == len(transfer_score.PRIMARY):
-        return transfer_answer.sentences(evidence.readings, transfer_answer.SHORT)
+        return transfer_answer.answered(evidence.zero_shot, transfer_answer.SHORT)
     asked = answer.SENTENCES[:SHORT]
     return answer.sentences(evidence.results, evidence.runs, asked=asked)
 
@@ -74,7 +74,7 @@ class Evidence:
     @cached_property
     def said_zero_shot(self) -> list[str]:
         """What the transfer study says, as far as it is recorded."""
-        return transfer_answer.sentences(self.readings)
+        return transfer_answer.answered(self.zero_shot)
 
     @cached_property
     def contrasts(self) -> pd.DataFrame:
@@ -87,13 +87,7 @@ class Evidence:
     def audit(self) -> Audit:
         """The claims, checked."""
         effects = own_effects(self.results) if len(self.results) else None
-        return verdicts.audit_claims(
-            self.claims,
-            self.published,
-            twelve_claims.CHECKS,
-            verdicts.implementation_evidence(self.measured, twelve_claims.FACTS),
-            verdicts.own_run_evidence(effects, twelve_claims.EXPECTED),
-        )
+        return twelve_claims.audit(self.claims, self.published, self.measured, effects)
 
     @cached_property
     def differences(self) -> pd.DataFrame:

@@ -19,11 +19,11 @@ from vjepa_lib.analysis import (
 from vjepa_lib.article.evidence import Evidence
 from vjepa_lib.audit import published, readings
 from vjepa_lib.datasets import worlds
-from vjepa_lib.errors import DataError
 from vjepa_lib.show import look, plots
 from vjepa_lib.show.document.blocks import Picture, Text, plain
 from vjepa_lib.show.gallery import RECORDED, Gallery
 from vjepa_lib.show.worlds import contact_sheet
+from vjepa_lib.study import transfer_recorded
 
 WORLD = "camera"  # the task whose worlds are shown
 
@@ -147,37 +147,10 @@ def sheet(gallery: Gallery, caption: Text) -> Picture:
     return _kept(gallery, "fig-worlds", contact_sheet(WORLD), data, caption, sources=sources)
 
 
-def by_severity(read: pd.DataFrame) -> pd.DataFrame:
-    """How a supervised network reads every shift, by severity.
-
-    Parameters
-    ----------
-    read : of `transfer_recorded.load`.
-
-    Returns
-    -------
-    DataFrame, a row per task and shift: `source`, then a column per severity; top-1 in percent,
-    means over seeds.
-
-    Raises
-    ------
-    DataError : no supervised reference is recorded.
-    """
-    own = read[(read.variant == "supervised") & (read.fitted == "source") & (read.changed == "")]
-    if own.empty:
-        raise DataError("No supervised reference of the transfer study is recorded: export one.")
-    table = own.pivot_table(
-        index=["task", "shift"], columns="severity", values="top1", sort=False
-    ).drop(columns=0)
-    source = own[own.severity == 0].groupby("task").top1.mean()
-    table = table[table.notna().any(axis=1)].reset_index().rename(columns=str)
-    table.insert(2, "source", table.task.map(source))
-    return table.rename_axis(columns=None)
-
-
 def severities(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """How a supervised network reads every shift at every severity."""
-    data = by_severity(evidence.readings)
+    graded = transfer_recorded.graded(evidence.readings)
+    data = graded[graded.variant == "supervised"].drop(columns="variant")
     points = data.assign(world=data.task + ", " + data["shift"]).set_index("world")
     points = points.drop(columns=["task", "shift"])
     fig = plots.heatmap(points, centre=None, fmt="{:.0f}", bar_label="top-1 (%)", width=5.2)

@@ -12,7 +12,7 @@ from vjepa_lib.show import report
 from vjepa_lib.show.document import as_html, as_typst
 from vjepa_lib.show.document.blocks import Document, Picture, Table
 from vjepa_lib.show.document.numbering import number
-from vjepa_lib.show.gallery import Gallery, _write
+from vjepa_lib.show.gallery import Gallery, write_text
 from vjepa_lib.show.notebook import Notebook
 from vjepa_lib.show.pages import page
 
@@ -88,7 +88,7 @@ def publish(evidence: Evidence, gallery: Gallery) -> Document:
     """
     document = article(evidence, gallery)
     as_typst.pdf(document, gallery.folder, PDF)
-    _write(gallery.folder / PAGE, text_page(document))
+    write_text(gallery.folder / PAGE, text_page(document))
     return document
 
 

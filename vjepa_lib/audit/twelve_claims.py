@@ -7,7 +7,15 @@ import pandas as pd
 from vjepa_lib.audit.checks import Check, count, difference, largest, untestable
 from vjepa_lib.audit.findings import Verdict
 from vjepa_lib.audit.group_checks import attributable, balanced, more_often, often
-from vjepa_lib.audit.verdicts import Audit, Expectation, Fact
+from vjepa_lib.audit.published import Results
+from vjepa_lib.audit.verdicts import (
+    Audit,
+    Expectation,
+    Fact,
+    audit_claims,
+    implementation_evidence,
+    own_run_evidence,
+)
 
 REPORT_COUNTS = {"papers": 10, "claims": 12, "verified": 1, "quality": "4.5/10"}
 REFERENCES = ("arXiv 2605.17165", "arXiv 2108.02722", "arXiv 2008.02531")
@@ -183,6 +191,29 @@ CLAIMED = (
     ("ac", "imagenet100"),
     ("fac", "imagenet100"),
 )
+
+
+def audit(
+    claims: pd.DataFrame,
+    results: Results,
+    measured: pd.DataFrame | None = None,
+    effects: pd.DataFrame | None = None,
+) -> Audit:
+    """The report's claims under all four checks.
+
+    Parameters
+    ----------
+    claims, results : of `published.load_claims` and `published.load_results`.
+    measured : of `released_code.implementation_facts`; None leaves that check out.
+    effects : of `released_code.own_effects`; None leaves that check out.
+    """
+    return audit_claims(
+        claims,
+        results,
+        CHECKS,
+        implementation_evidence(measured, FACTS),
+        own_run_evidence(effects, EXPECTED),
+    )
 
 
 def report_counts(claims: pd.DataFrame, done: Audit) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from vjepa_lib.show.gallery import _write
+from vjepa_lib.show.gallery import write_text
 
 SUFFIX = ".findings.txt"
 _HEADING = "what we found"
@@ -39,7 +39,7 @@ def keep(notebook: Mapping, stem: str, folder: Path) -> None:
     ------
     DataError : the file cannot be written.
     """
-    _write(folder / f"{stem}{SUFFIX}", "\n".join(printed(notebook)) + "\n")
+    write_text(folder / f"{stem}{SUFFIX}", "\n".join(printed(notebook)) + "\n")
 
 
 def kept(stem: str, folder: Path) -> list[str]:

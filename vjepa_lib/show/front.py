@@ -24,16 +24,12 @@ from vjepa_lib import study
 from vjepa_lib.analysis import answer, combination, transfer_answer, transfer_views
 from vjepa_lib.audit import published, twelve_claims
 from vjepa_lib.audit.released_code import own_effects
-from vjepa_lib.audit.verdicts import (
-    Audit,
-    audit_claims,
-    implementation_evidence,
-    own_run_evidence,
-)
+from vjepa_lib.audit.verdicts import Audit
+from vjepa_lib.datasets import worlds
 from vjepa_lib.errors import CompanionError, DataError
 from vjepa_lib.provenance import ROOT
 from vjepa_lib.show import plots
-from vjepa_lib.show.gallery import _draw, _write
+from vjepa_lib.show.gallery import write_picture, write_text
 from vjepa_lib.show.look import label, style
 from vjepa_lib.show.tables import format_table
 from vjepa_lib.study import measured, recorded, transfer_recorded
@@ -52,11 +48,12 @@ def evidence() -> transfer_answer.Evidence:
 @lru_cache(maxsize=1)
 def audit() -> Audit:
     """The twelve claims against published numbers, recorded measurements and recorded runs."""
-    facts = implementation_evidence(measured.read("implementation_facts"), twelve_claims.FACTS)
     rows = recorded.load(study.NOTEBOOK_RUNS["02"], recorded.PROFILE)
-    own = own_run_evidence(own_effects(rows), twelve_claims.EXPECTED)
-    return audit_claims(
-        published.load_claims(), published.load_results(), twelve_claims.CHECKS, facts, own
+    return twelve_claims.audit(
+        published.load_claims(),
+        published.load_results(),
+        measured.read("implementation_facts"),
+        own_effects(rows),
     )
 
 
@@ -70,30 +67,27 @@ def _bullets(sentences: list[str]) -> str:
 def short_answer() -> str:
     """The answer in three sentences, and how much of the plan they stand on."""
     asked = (*transfer_answer.SHORT, transfer_answer.recorded)
-    said = [s for ask in asked if (s := ask(evidence()))]
-    return "\n\n".join(said) + "\n"
+    return "\n\n".join(transfer_answer.answered(evidence(), asked)) + "\n"
 
 
 def long_answer() -> str:
     """Everything else that the transfer study shows."""
-    asked = [s for s in transfer_answer.SENTENCES if s not in transfer_answer.SHORT]
-    asked.remove(transfer_answer.recorded)
-    said = [s for ask in asked if (s := ask(evidence()))]
-    said.append(transfer_answer.fallen(transfer_views.over_training(transfer_recorded.curves())))
-    return _bullets([s for s in said if s])
+    first = (*transfer_answer.SHORT, transfer_answer.recorded)
+    said = transfer_answer.answered(
+        evidence(), [ask for ask in transfer_answer.SENTENCES if ask not in first]
+    )
+    fallen = transfer_answer.fallen(transfer_views.over_training(transfer_recorded.curves()))
+    return _bullets([*said, fallen] if fallen else said)
 
 
 def accuracies() -> str:
     """Plain accuracies beside the score."""
     table = transfer_views.accuracies(evidence())
     table = table.assign(variant=table.variant.map(label)).rename(
-        columns={str(s): f"severity {s}" for s in range(1, 5)} | {"variant": "objective"}
+        columns={str(s): f"severity {s}" for s in worlds.SEVERITIES}
+        | {"variant": "objective", "n_seeds": "seeds"}
     )
-    return format_table(table.rename(columns={"n_seeds": "seeds"}), {"seeds": 0} | _one(table))
-
-
-def _one(table: pd.DataFrame) -> dict[str, int]:
-    return {str(c): 1 for c in table.columns if c not in ("n_seeds", "objective")}
+    return format_table(table, 1)
 
 
 def retrained() -> str:
@@ -156,17 +150,12 @@ class Picture:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _answer_data() -> pd.DataFrame:
-    """Scores on the source, zero-shot and re-trained, with intervals."""
-    return transfer_views.answer(evidence())
-
-
 def _draw_answer(table: pd.DataFrame) -> Figure:
     return plots.intervals(table, "score", panel="reading", xlabel="score (0 chance, 100 ceiling)")
 
 
 DRAWN: dict[str, Picture] = {
-    "answer": Picture(_answer_data, _draw_answer),
+    "answer": Picture(lambda: transfer_views.answer(evidence()), _draw_answer),
     "verdicts": Picture(
         lambda: audit().verdicts[["claim", "published_verdict", "verdict"]], plots.verdict_table
     ),
@@ -199,12 +188,12 @@ def write(readme: Path = README, folder: Path = PICTURES) -> list[str]:
             # On white, so that it reads on a dark page too.
             figure = picture.draw(picture.data())
             how = {"dpi": 150, "facecolor": "white", "metadata": {"Software": None}}
-            _draw(figure, folder / f"{name}.png", **how)
+            write_picture(figure, folder / f"{name}.png", **how)
     index = {name: picture.digest() for name, picture in DRAWN.items()}
-    _write(folder / "index.json", json.dumps(index, indent=1) + "\n")
+    write_text(folder / "index.json", json.dumps(index, indent=1) + "\n")
     text = readme.read_text(encoding="utf-8")
     if (filled := fill(text)) != text:
-        _write(readme, filled)
+        write_text(readme, filled)
     return drawn
 
 

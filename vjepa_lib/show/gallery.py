@@ -31,7 +31,7 @@ _TEXTS = ("name", "kind", "caption", "notebook", "profile", "commit")
 _LISTS = ("shown", "runs", "sources", "files")
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -46,7 +46,7 @@ def _write(path: Path, text: str) -> None:
         ) from None
 
 
-def _draw(fig: Figure, path: Path, **how) -> None:
+def write_picture(fig: Figure, path: Path, **how) -> None:
     """Write a picture whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -114,7 +114,7 @@ def _check_entry(entry: dict, stem: str) -> None:
 def write_index(out: str | Path) -> Path:
     """Write `index.json`: the list of `read_index`."""
     path = Path(out) / INDEX
-    _write(path, json.dumps(read_index(out), indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(read_index(out), indent=1, ensure_ascii=False) + "\n")
     return path
 
 
@@ -255,7 +255,7 @@ class Gallery:
             "commit": self.commit or commit(),
             "files": [path.name + s for s in suffixes],
         }
-        _write(path.with_name(path.name + ".json"), json.dumps(entry, indent=1) + "\n")
+        write_text(path.with_name(path.name + ".json"), json.dumps(entry, indent=1) + "\n")
         write_index(self.folder)
 
     def figure(
@@ -292,9 +292,9 @@ class Gallery:
         path = self._path(name)
         with style():  # some settings are read only when drawing
             svg, png = (path.with_name(path.name + s) for s in (".svg", ".png"))
-            _draw(fig, svg, metadata={"Date": None, "Creator": None})
-            _draw(fig, png, dpi=DPI, metadata={"Software": None})
-        _write(
+            write_picture(fig, svg, metadata={"Date": None, "Creator": None})
+            write_picture(fig, png, dpi=DPI, metadata={"Software": None})
+        write_text(
             path.with_name(path.name + ".csv"),
             _flat(data).to_csv(index=False, float_format="%.8g", lineterminator="\n"),
         )
@@ -328,6 +328,6 @@ class Gallery:
             ".tex": format_table(table, digits, "latex") + "\n",
         }
         for suffix, text in texts.items():
-            _write(path.with_name(path.name + suffix), text)
+            write_text(path.with_name(path.name + suffix), text)
         self._describe(path, "table", caption, runs, sources, _shown(table), list(texts))
         show_text(shown)

@@ -13,7 +13,7 @@ import pandas as pd
 from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.show import found
 from vjepa_lib.show.document.formulas import mathml
-from vjepa_lib.show.gallery import NOTEBOOK, _write, read_index
+from vjepa_lib.show.gallery import NOTEBOOK, read_index, write_text
 from vjepa_lib.show.pages import page
 from vjepa_lib.show.tables import format_cell
 
@@ -226,5 +226,5 @@ def build(folder: Path, runs: Path, opening: str = "") -> Path:
         f"<p class='lead'>Show only:</p>\n{_FILTER}<div class='notebooks'>\n{sections}\n</div>"
     )
     path = folder / "index.html"
-    _write(path, page("Video-JEPA companion: report", body))
+    write_text(path, page("Video-JEPA companion: report", body))
     return path

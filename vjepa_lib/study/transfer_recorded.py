@@ -113,7 +113,16 @@ def export(profile: str = "small", folder: Path = FOLDER, store: RunStore | None
 
 
 def severities(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
+    """`graded` of what is recorded."""
+    return graded(load(profile, folder))
+
+
+def graded(read: pd.DataFrame) -> pd.DataFrame:
     """Accuracy of the references by severity, zero-shot: whether the worlds are graded.
+
+    Parameters
+    ----------
+    read : of `load`.
 
     Returns
     -------
@@ -121,8 +130,8 @@ def severities(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
     encoders), task and shift: `source`, then severities `1` to `4`, top-1 in percent, means over
     seeds.
     """
-    read = load(profile, folder)
-    read = read[(read.fitted == "source") & read.reading.isin(["linear", *read.kind.unique()])]
+    read = read[(read.fitted == "source") & (read.changed == "")]
+    read = read[read.reading.isin(["linear", *read.kind.unique()])]
     read = read[read.variant.isin(["supervised", "single_frame", "random_init", "baseline"])]
     wide = read.pivot_table(
         index=["variant", "task", "shift"], columns="severity", values="top1", sort=False
