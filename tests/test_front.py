@@ -43,3 +43,10 @@ def test_a_changed_number_in_a_piece_is_noticed(monkeypatch):
     assert front.fill(text) == "<!-- made: verdicts -->\n\n12 of 12\n\n<!-- end -->\nrest"
     with pytest.raises(DataError, match="No piece 'weather'"):
         front.fill("<!-- made: weather -->\n<!-- end -->")
+
+
+def test_half_an_index_of_pictures_makes_them_stale(tmp_path):
+    for name in front.DRAWN:
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    (tmp_path / "index.json").write_text('{"answer": "12')
+    assert front.stale(tmp_path) == list(front.DRAWN)

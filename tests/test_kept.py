@@ -191,3 +191,26 @@ def test_what_is_committed_is_whole_and_small():
     listed = set(table.run) | {"index", "baseline_after_60_steps_small"}
     assert {p.name.split(".")[0] for p in kept.FOLDER.iterdir()} == listed
     assert (ROOT / "data_manifests/recorded/encoders/index.csv").exists()
+
+
+def test_a_full_disk_is_told_and_the_index_lists_nothing_new(store, folder, monkeypatch):
+    finished(store, run("ld"))
+    kept.keep([run("ld")], store, folder)
+    finished(store, run("vclr"))
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(folder), "write_bytes", full)
+    with pytest.raises(DataError, match=r"cannot be written \(No space left on device\)"):
+        kept.keep([run("vclr")], store, folder)
+    monkeypatch.undo()
+    assert kept.index(folder).variant.tolist() == ["ld"] and kept.load("ld", folder=folder)
+
+
+@pytest.mark.parametrize("text", ["", 'run,variant\n"half', "\x00"])
+def test_a_damaged_index_is_told(folder, text):
+    folder.mkdir()
+    (folder / "index.csv").write_text(text)
+    with pytest.raises(DataError, match="from the repository"):
+        kept.index(folder)

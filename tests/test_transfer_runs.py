@@ -199,3 +199,18 @@ def test_some_worlds_are_rendered_as_all_are(tmp_path):
     assert clip.read_bytes() == same.read_bytes()
     with pytest.raises(ConfigError, match="shake"):
         worlds.some(spec, [("order", ("wind", 2))], tmp_path)
+
+
+@pytest.mark.parametrize("what", ["readings.parquet", "curves.parquet", "runs.csv"])
+@pytest.mark.parametrize("left", [0.0, 0.5])
+def test_a_damaged_record_is_told(store, tmp_path, what, left):
+    transfer_recorded.export("smoke", tmp_path, store)
+    path = tmp_path / f"transfer_smoke_{what}"
+    data = path.read_bytes()
+    # Half a line is still CSV; a line that nobody closed is not.
+    path.write_bytes(
+        data[: int(left * len(data))] + (b'\n"' if what == "runs.csv" and left else b"")
+    )
+    read = transfer_recorded.curves if "curves" in what else transfer_recorded.load
+    with pytest.raises(DataError, match="is damaged or cannot be read"):
+        read("smoke", tmp_path)

@@ -298,7 +298,7 @@ def settings_that_turn(e: Evidence) -> str | None:
                 turned.append(f"{against(row)} at {changed} ({number(row)})")
     if not tried:
         return None
-    said = f"turn round: {'; '.join(turned)}" if turned else "turn round under none of them"
+    said = f"turn round: {'; '.join(turned)}" if turned else "are clearly turned round under none"
     return f"With other settings ({', '.join(tried)}), primary contrasts {said}."
 
 
@@ -367,7 +367,7 @@ def fallen(table: pd.DataFrame) -> str | None:
     ----------
     table : of `transfer_views.over_training`.
     """
-    if table.empty or not table.clear.any():
+    if table.empty or table.p.isna().all():
         return None
     ranks = table[table.what == "rank_me"].set_index("variant")
     said = []
@@ -382,8 +382,14 @@ def fallen(table: pd.DataFrame) -> str | None:
         rank = ranks.loc[variant]
         said.append(f"{TITLES[variant]} ({falls}; RankMe from {rank.early:.1f} to {rank.late:.1f})")
     if not said:
-        return "No decisive variant reads a source worse at the end than after a quarter of it."
-    return f"Read worse at the end of the training than after a quarter of it: {'; '.join(said)}."
+        return (
+            "No fall of a source's accuracy from a quarter of the training to its end is clear "
+            f"(Holm over {len(table)} comparisons)."
+        )
+    return (
+        "Clearly read worse at the end of the training than after a quarter of it (Holm): "
+        f"{'; '.join(said)}."
+    )
 
 
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (

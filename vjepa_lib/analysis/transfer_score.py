@@ -62,13 +62,13 @@ class Reading:
 
 READINGS = {
     "zero-shot": Reading("linear", "source"),
-    "zero-shot, attentive": Reading("attentive", "source"),
-    "zero-shot, neighbours": Reading("neighbours", "source"),
-    "zero-shot, 1 label": Reading("few_1", "source"),
-    "zero-shot, 10 labels": Reading("few_10", "source"),
+    "zero-shot attentive": Reading("attentive", "source"),
+    "zero-shot neighbours": Reading("neighbours", "source"),
+    "zero-shot 1 label": Reading("few_1", "source"),
+    "zero-shot 10 labels": Reading("few_10", "source"),
     "re-trained": Reading("linear", "target", (worlds.SEVERITIES[-1],)),
-    "re-trained, neighbours": Reading("neighbours", "target", (worlds.SEVERITIES[-1],)),
-    "re-trained, 10 labels": Reading("few_10", "target", (worlds.SEVERITIES[-1],)),
+    "re-trained neighbours": Reading("neighbours", "target", (worlds.SEVERITIES[-1],)),
+    "re-trained 10 labels": Reading("few_10", "target", (worlds.SEVERITIES[-1],)),
     "source": Reading("linear", "source", (0,)),
 }
 

@@ -20,6 +20,7 @@ import nbformat
 
 from vjepa_lib.errors import CompanionError, ConfigError
 from vjepa_lib.provenance import ROOT
+from vjepa_lib.show.gallery import write_text
 from vjepa_lib.study.measured import measuring
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -190,13 +191,11 @@ def _one(source: Path) -> tuple[str, bool, float, str]:
     try:
         stale = book.exists() and not in_step(source)
         text, seconds = execute(source)
+        old = book.read_text(encoding="utf-8") if book.exists() else ""
+        if text != old:
+            write_text(book, text)
     except CompanionError as error:
         return source.stem, False, 0.0, str(error)
-    old = book.read_text(encoding="utf-8") if book.exists() else ""
-    if text != old:
-        part = book.with_name(f".{book.name}.{os.getpid()}")
-        part.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(part, book)
     note = "the .ipynb had other cells and was made anew from the .py" if stale else ""
     if note:
         print(f"{source.stem}: {note}", flush=True)

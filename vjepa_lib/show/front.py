@@ -164,8 +164,10 @@ DRAWN: dict[str, Picture] = {
 
 def stale(folder: Path = PICTURES) -> list[str]:
     """Pictures that are missing, or drawn from other numbers than those recorded today."""
-    index = folder / "index.json"
-    kept = json.loads(index.read_text()) if index.exists() else {}
+    try:
+        kept = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there, or half of it
+        kept = {}
     return [
         name
         for name, picture in DRAWN.items()

@@ -32,6 +32,7 @@ from vjepa_lib.model.vit import Encoder, EncoderConfig
 from vjepa_lib.study import configs
 from vjepa_lib.study.integrity import check_file
 from vjepa_lib.study.recorded import FOLDER as RECORDED
+from vjepa_lib.study.recorded import read_table
 from vjepa_lib.study.results import ENCODER_FILE
 from vjepa_lib.study.store import Run, RunStore, config_hash
 from vjepa_lib.training.pretrain import Trainer
@@ -60,7 +61,7 @@ def index(folder: Path = FOLDER) -> pd.DataFrame:
     path = folder / "index.csv"
     if not path.exists():
         return pd.DataFrame(columns=list(COLUMNS))
-    table = pd.read_csv(
+    table = read_table(
         path, keep_default_na=False, dtype=dict.fromkeys(("run", "commit", "sha256"), str)
     )
     if tuple(table.columns) != COLUMNS:
@@ -121,7 +122,8 @@ def keep(
     Raises
     ------
     RunStoreError : a run is not finished or damaged.
-    DataError : there would be more than `LIMIT` bytes; nothing is written then.
+    DataError : there would be more than `LIMIT` bytes, and nothing is written then; or the folder
+        cannot be written. The index is written last, so it lists nothing that is not there.
     """
     store = store or RunStore(runs_root())
     have = index(folder).to_dict("records")
@@ -145,16 +147,23 @@ def keep(
             f"The kept encoders would take {total / 1e6:.1f} MB and may take {LIMIT / 1e6:.0f}: "
             f"keep fewer seeds or variants."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for row, run, data in made.values():
-        if data:
-            (folder / f"{row['run']}.safetensors").write_bytes(data)
-        if len(run.curves):
-            run.curves.to_csv(folder / f"{row['run']}.csv", index=False, float_format="%.5g")
     rows.sort(
         key=lambda r: (*(str(r[k]) for k in _GROUP[:3]), int(r["seed"]), r["variant"], r["form"])
     )
-    _write_table(folder / "index.csv", rows)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for row, run, data in made.values():
+            if data:
+                (folder / f"{row['run']}.safetensors").write_bytes(data)
+            if len(run.curves):
+                path = folder / f"{row['run']}.csv"
+                run.curves.to_csv(path, index=False, float_format="%.5g")
+        _write_table(folder / "index.csv", rows)
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be written ({error.strerror or error}): free some space or keep the "
+            f"encoders elsewhere with --out."
+        ) from None
     listed = {row["run"] for row in rows}
     for gone in {row["run"] for row in have} - listed:
         for suffix in (".safetensors", ".csv"):
@@ -359,7 +368,7 @@ def curves_of(
             raise DataError(f"The curves {path} are missing: take them from the repository again.")
         names = {"variant": variant, "form": form, "regime": row.regime, "seed": row.seed}
         names |= {"profile": row.profile, "source": chosen.about}
-        parts.append(pd.read_csv(path).assign(**names))
+        parts.append(read_table(path).assign(**names))
     empty = pd.DataFrame(columns=["step", *("variant", "form", "regime", "seed", "source")])
     return (pd.concat(parts, ignore_index=True) if parts else empty), chosen
 

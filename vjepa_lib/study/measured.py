@@ -17,6 +17,7 @@ import pandas as pd
 from vjepa_lib.errors import DataError
 from vjepa_lib.provenance import provenance
 from vjepa_lib.study.recorded import FOLDER as RECORDED
+from vjepa_lib.study.recorded import read_table
 
 FOLDER = RECORDED / "measured"
 COLUMNS = ("name", "tables", "profile", "commit", "date", "cpu")
@@ -32,7 +33,7 @@ def measuring() -> bool:
 def index(folder: Path = FOLDER) -> pd.DataFrame:
     """What is recorded, a row per measurement."""
     path = folder / "index.csv"
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
+    return read_table(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
 
 
 def _path(folder: Path, name: str, number: int) -> Path:
@@ -54,7 +55,7 @@ def read(name: str, folder: Path = FOLDER) -> Tables:
             f"The measurement {name} is not recorded in {folder}: set LIVE = True to measure it, "
             f"or take it from the repository."
         )
-    found = tuple(pd.read_csv(path) for path in paths)
+    found = tuple(read_table(path) for path in paths)
     return found[0] if len(found) == 1 else found
 
 

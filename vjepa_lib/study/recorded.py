@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,10 +89,31 @@ def export(profile: str = PROFILE, folder: Path = FOLDER, store: RunStore | None
     return len(done)
 
 
+def read_table(path: Path, **options: Any) -> pd.DataFrame:
+    """A recorded table, CSV or Parquet.
+
+    Parameters
+    ----------
+    options : of pandas' reader.
+
+    Raises
+    ------
+    DataError : it is damaged or cannot be read.
+    """
+    read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
+    try:
+        return read(path, **options)
+    except (OSError, ValueError) as error:  # those of pandas and pyarrow are ValueErrors
+        raise DataError(
+            f"{path} is damaged or cannot be read ({str(error).splitlines()[0][:120]}): take it "
+            f"from the repository again."
+        ) from None
+
+
 def runs(profile: str = PROFILE, folder: Path = FOLDER) -> pd.DataFrame:
     """Provenance of every recorded run, and how its training ended; empty without records."""
     path = folder / f"{profile}_runs.csv"
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["run", *NAMES])
+    return read_table(path) if path.exists() else pd.DataFrame(columns=["run", *NAMES])
 
 
 def made_by(profile: str = PROFILE, folder: Path = FOLDER) -> pd.DataFrame:
@@ -157,7 +179,7 @@ def load(
     path = folder / f"{profile}_results.csv"
     if not path.exists():
         return pd.DataFrame(columns=list(_COLUMNS))
-    metrics, table = pd.read_csv(path), runs(profile, folder)
+    metrics, table = read_table(path), runs(profile, folder)
     table = table.assign(code=made_by(profile, folder).code)
     unknown = set(metrics.run) - set(table.run)
     if unknown:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from vjepa_lib.errors import CompanionError, DataError
 from vjepa_lib.folders import runs_root
-from vjepa_lib.study.recorded import FOLDER, facts_of
+from vjepa_lib.study.recorded import FOLDER, facts_of, read_table
 from vjepa_lib.study.store import RunStore
 
 NAMES = ("variant", "form", "regime", "seed", "kind", "pretrained_on", "changed")
@@ -33,7 +33,7 @@ def runs(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
     path = _file(profile, folder, "runs.csv")
     if not path.exists():
         return pd.DataFrame(columns=["run", *NAMES])
-    return pd.read_csv(path, dtype={"changed": str}).fillna({"changed": ""})
+    return read_table(path, dtype={"changed": str}).fillna({"changed": ""})
 
 
 def load(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def load(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
 
     Raises
     ------
-    DataError : readings of a run that the table of runs does not list.
+    DataError : readings of a run that the table of runs does not list, or a damaged table.
     """
     return _named(_file(profile, folder, "readings.parquet"), profile, folder)
 
@@ -60,7 +60,7 @@ def curves(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
 def _named(path: Path, profile: str, folder: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=["run", *NAMES])
-    read, table = pd.read_parquet(path), runs(profile, folder)
+    read, table = read_table(path), runs(profile, folder)
     unknown = sorted(set(read.run) - set(table.run))
     if unknown:
         raise DataError(
@@ -101,7 +101,7 @@ def export(profile: str = "small", folder: Path = FOLDER, store: RunStore | None
     for name, read in parts.items():
         path = _file(profile, folder, name)
         if path.exists():
-            before = pd.read_parquet(path)
+            before = read_table(path)
             read = [before[~before.run.isin(new)], *read]
         if read:
             everything = pd.concat(read, ignore_index=True)
