@@ -7,12 +7,20 @@ seeds, tests and words ('helps', 'harms', 'no difference') are those of docs/ana
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import pandas as pd
 
 from vjepa_lib import study
 from vjepa_lib.analysis import statistics, transfer_score
+from vjepa_lib.analysis.transfer_evidence import (
+    Evidence,
+    against,
+    number,
+    side,
+    told,
+    verdict,
+    ways,
+)
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
     DECISIVE_SEEDS,
@@ -20,132 +28,6 @@ from vjepa_lib.analysis.transfer_score import (
     PRIMARY,
     TITLES,
 )
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What sentences may ask; each part is computed once.
-
-    Attributes
-    ----------
-    readings : of `transfer_recorded.load`.
-    margin : points of the score within which a difference is called none.
-    """
-
-    readings: pd.DataFrame
-    margin: float = MARGIN
-    _cache: dict = field(default_factory=dict, repr=False, compare=False)
-
-    def own(self, changed: str = "", on: str = "rendered") -> pd.DataFrame:
-        return transfer_score.own_runs(self.readings, changed, on)
-
-    def shares(self, reading: str = "zero-shot", changed: str = "", on: str = "rendered"):
-        """`transfer_score.shares` of runs with a setting; empty without them."""
-        key = (reading, changed, on)
-        if key not in self._cache:
-            self._cache[key] = transfer_score.shares(self.referred(changed, on), reading)
-        return self._cache[key]
-
-    def referred(self, changed: str = "", on: str = "rendered") -> pd.DataFrame:
-        """`own`, and the supervised reference that scores need."""
-        rows = self.own(changed, on)
-        reference = self.readings[self.readings.kind == "supervised"]
-        return pd.concat([rows[rows.kind != "supervised"], reference])
-
-    def contrasts(
-        self,
-        reading: str = "zero-shot",
-        by: Sequence[str] = (),
-        pairs: Sequence[tuple[str, str]] = PRIMARY,
-        changed: str = "",
-        seeds: Sequence[int] | None = DECISIVE_SEEDS,
-        on: str = "rendered",
-    ) -> pd.DataFrame:
-        """`transfer_score.contrasts` of a reading."""
-        key = ("contrasts", reading, *by, *pairs, changed, str(seeds), on)
-        if key not in self._cache:
-            table = transfer_score.scores(self._with_partners(reading, changed, on), by)
-            said = ", ".join(["contrasts", reading, *([changed] if changed else [])])
-            family = said if (by or reading != "zero-shot" or changed) else "primary contrasts"
-            self._cache[key] = transfer_score.contrasts(
-                table, pairs, seeds, by, family, self.margin
-            )
-        return self._cache[key]
-
-    def _with_partners(self, reading: str, changed: str, on: str) -> pd.DataFrame:
-        """Shares of runs with a setting; what it does not concern stands as it is.
-
-        VCLR alone has no weight of LD to change, so LD + VCLR with another weight of LD is
-        compared with VCLR as it is.
-        """
-        found = self.shares(reading, changed, on)
-        term = "vclr" if changed.startswith("without ") else changed.rpartition(" x")[0]
-        if not term or found.empty:
-            return found
-        asked = {v for pair in PRIMARY for v in pair}
-        spared = {v for v in asked if term not in {t[0] for t in study.VARIANTS[v].terms}}
-        plain = self.shares(reading, "", on)
-        plain = plain[plain.variant.isin(spared) & plain.seed.isin(found.seed)]
-        return pd.concat([found, plain.assign(changed=changed)], ignore_index=True)
-
-    def crossed(self) -> pd.DataFrame:
-        """`transfer_score.crossed` of the primary contrasts."""
-        if "crossed" not in self._cache:
-            self._cache["crossed"] = transfer_score.crossed(self.referred())
-        return self._cache["crossed"]
-
-    @property
-    def has_decisive(self) -> bool:
-        return not self.readings.empty and len(self.contrasts()) == len(PRIMARY)
-
-
-def number(row) -> str:
-    """'+1.2 points [+0.3, +2.1]' of a row with `effect`, `low`, `high`."""
-    return f"{row.effect:+.1f} points [{row.low:+.1f}, {row.high:+.1f}]"
-
-
-def against(row) -> str:
-    """'LD with VCLR against LD' of a contrast."""
-    return f"{TITLES[row.whole]} against {TITLES[row.part]}"
-
-
-def _ways(rows: pd.DataFrame, by: str, where: str) -> str:
-    """'below on order, appearance' of the contrasts that are clear; '' where none is."""
-    said = []
-    for way in ("above", "below"):
-        names = [getattr(r, by) for r in rows.itertuples() if side(r) == way]
-        said += [f"{way} {where} {', '.join(names)}"] if names else []
-    return " and ".join(said)
-
-
-def told(row) -> str:
-    """A contrast in words: its number, or where seeds are of two kinds, in how many it is up."""
-    if not row.outcomes:
-        return number(row)
-    return f"above in {row.n_above:.0f} of {row.n_seeds:.0f} seeds ({row.outcomes})"
-
-
-def side(row, corrected: bool = True) -> str:
-    """'above', 'below', 'same' (shown to be within the margin), 'open', or 'two kinds'."""
-    if row.outcomes:
-        return "two kinds"
-    if row.clear if corrected else (row.p < statistics.ALPHA):
-        return "above" if row.effect > 0 else "below"
-    return "same" if row.equivalent else "open"
-
-
-def verdict(first, second) -> str:
-    """What the plan says of a combination from its contrasts with VCLR and with the other part.
-
-    'helps' above both, 'harms' below either, 'makes no difference' within the margin of both, else
-    'is undecided'.
-    """
-    sides = {side(first), side(second)}
-    if sides == {"above"}:
-        return "helps"
-    if "below" in sides:
-        return "harms"
-    return "makes no difference" if sides == {"same"} else "is undecided"
 
 
 def recorded(e: Evidence) -> str | None:
@@ -249,7 +131,7 @@ def _apart(e: Evidence, by: str) -> str | None:
     said = []
     for row in e.contrasts().itertuples():
         rows = found[(found.whole == row.whole) & (found.part == row.part)]
-        said.append(f"{against(row)} {_ways(rows, by, 'on') or 'nowhere'}")
+        said.append(f"{against(row)} {ways(rows, by, 'on') or 'nowhere'}")
     return f"Clear after Holm over all {len(found)} contrasts by {by}: {'; '.join(said)}."
 
 
@@ -262,7 +144,7 @@ def other_readings(e: Evidence) -> str | None:
     said = []
     for row in e.contrasts().itertuples():
         rows = found[(found.whole == row.whole) & (found.part == row.part)]
-        said.append(f"{against(row)} {_ways(rows, 'asked', 'under') or 'clear under none'}")
+        said.append(f"{against(row)} {ways(rows, 'asked', 'under') or 'clear under none'}")
     return f"Under the other readings (each corrected by Holm): {'. '.join(said)}."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score
-from vjepa_lib.analysis.transfer_answer import Evidence, side
+from vjepa_lib.analysis.transfer_evidence import Evidence, side
 from vjepa_lib.analysis.transfer_score import DECISIVE, READINGS, TITLES, of_study
 from vjepa_lib.datasets import worlds
 
