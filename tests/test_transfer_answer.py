@@ -168,9 +168,31 @@ def test_settings_that_turn_a_contrast_round_are_named(readings):
     short = short[short.kind == "pretrain"].query("changed != ''")
     both = pd.concat([readings, short])
     said = transfer_answer.sentences(both, [transfer_answer.settings_that_turn])[0]
-    assert "LD with VCLR against VCLR at steps 150" in said
+    assert "LD with VCLR against VCLR at steps 150" in said.split("turn round: ")[1].split(";")[0]
+    # Against LD it is clear in the study, and stays so.
+    assert "LD with VCLR against LD stays clearly above at steps 150 (+" in said
     assert transfer_answer.sentences(readings, [transfer_answer.settings_that_turn]) == []
     # A changed run never enters the study's own score.
+    assert transfer_answer.sentences(both, [transfer_answer.levels]) == transfer_answer.sentences(
+        readings, [transfer_answer.levels]
+    )
+
+
+def test_a_contrast_that_is_open_with_another_setting_is_said_to_be(readings):
+    rows = study_of({"vclr": 60, "ld+vclr": 60, "ld": 40}, (0, 1, 2), "steps 150")
+    rows.loc[(rows.variant == "ld+vclr") & (rows.seed == 0), "top1"] -= 30
+    both = pd.concat([readings, rows[rows.changed != ""].query("kind == 'pretrain'")])
+    said = transfer_answer.sentences(both, [transfer_answer.settings_that_turn])[0]
+    assert "LD with VCLR against VCLR is no longer clearly above at steps 150" in said
+
+
+def test_encoders_of_the_other_world_are_told_apart(readings):
+    there = study_of({"vclr": 40, "ld+vclr": 50, "ld": 45}, (0, 1, 2))
+    there = there[there.kind == "pretrain"].assign(pretrained_on="digits")
+    both = pd.concat([readings, there])
+    said = transfer_answer.sentences(both, [transfer_answer.other_direction])[0]
+    assert "3 seeds" in said and "LD with VCLR against VCLR +" in said
+    assert transfer_answer.sentences(readings, [transfer_answer.other_direction]) == []
     assert transfer_answer.sentences(both, [transfer_answer.levels]) == transfer_answer.sentences(
         readings, [transfer_answer.levels]
     )

@@ -55,6 +55,20 @@ def test_other_settings_begin_with_the_study(evidence):
     assert (lighter.n_seeds == 3).all()
 
 
+def test_the_matrix_has_a_row_a_variant_and_world(evidence):
+    there = study_of({"vclr": 40, "ld": 45}, (0, 1, 2))
+    there = there[there.variant.isin(["vclr", "ld"])].assign(pretrained_on="digits")
+    rows = pd.concat([evidence.readings, there])
+    found = transfer_views.matrix(transfer_answer.Evidence(rows))
+    assert found.pretrained_on.tolist() == ["rendered"] * 2 + ["digits"] * 2
+    assert found.variant.tolist() == ["ld", "vclr"] * 2
+    first, _, third, fourth = found.itertuples()
+    assert first.rendered > third.rendered > fourth.rendered
+    assert third.digits == pytest.approx((22 + 23 + 22) / 3)  # half of the accuracy elsewhere
+    assert fourth.n_seeds == 3
+    assert transfer_views.matrix(evidence).empty
+
+
 def test_what_falls_over_training_is_named():
     rows = [
         {"variant": v, "seed": s, "step": step, "changed": "", "pretrained_on": "rendered"}

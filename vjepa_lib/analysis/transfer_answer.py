@@ -12,15 +12,8 @@ import pandas as pd
 
 from vjepa_lib import study
 from vjepa_lib.analysis import statistics, transfer_score
-from vjepa_lib.analysis.transfer_evidence import (
-    Evidence,
-    against,
-    number,
-    side,
-    told,
-    verdict,
-    ways,
-)
+from vjepa_lib.analysis.transfer_elsewhere import other_direction, settings_that_turn
+from vjepa_lib.analysis.transfer_evidence import Evidence, against, number, told, verdict, ways
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
     DECISIVE_SEEDS,
@@ -163,27 +156,6 @@ def in_held_out(e: Evidence) -> str | None:
     return f"In the held-out world (accuracy, mean of three tasks): {said}."
 
 
-def settings_that_turn(e: Evidence) -> str | None:
-    """Settings (length, width, weights, parts) under which a primary contrast changes its side."""
-    if not e.has_decisive:
-        return None
-    first = {(r.whole, r.part): r for r in e.contrasts().itertuples()}
-    tried, turned = [], []
-    for changed in sorted(set(e.readings.changed) - {""}):
-        found = e.contrasts(changed=changed, seeds=None)
-        if found.empty:
-            continue
-        tried.append(changed)
-        for row in found.itertuples():
-            now, then = side(row, corrected=False), side(first[row.whole, row.part])
-            if {now, then} == {"above", "below"}:
-                turned.append(f"{against(row)} at {changed} ({number(row)})")
-    if not tried:
-        return None
-    said = f"turn round: {'; '.join(turned)}" if turned else "are clearly turned round under none"
-    return f"With other settings ({', '.join(tried)}), primary contrasts {said}."
-
-
 def factorial(e: Evidence) -> str | None:
     """The clear effects of the 2^4 on the score."""
     found = factorial_table(e)
@@ -285,6 +257,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     keeps,
     other_readings,
     in_held_out,
+    other_direction,
     settings_that_turn,
     factorial,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score
+from vjepa_lib.analysis.transfer_elsewhere import OTHER_WORLD, settings
 from vjepa_lib.analysis.transfer_evidence import Evidence, side
 from vjepa_lib.analysis.transfer_score import DECISIVE, READINGS, TITLES, of_study
 from vjepa_lib.datasets import worlds
@@ -144,12 +145,43 @@ def other_settings(e: Evidence) -> pd.DataFrame:
     correction for settings.
     """
     tables = [e.contrasts().assign(changed="")]
-    for changed in sorted(set(e.readings.changed) - {""}):
+    for changed in settings(e):
         tables.append(e.contrasts(changed=changed, seeds=None).assign(changed=changed))
     found = pd.concat([t for t in tables if len(t)], ignore_index=True)
     sides = [side(row, corrected=not row.changed) for row in found.itertuples()]
     found = found.assign(contrast=_titles(found), side=sides)
-    return found[["changed", "contrast", "effect", "low", "high", "n_seeds", "n_above", "side"]]
+    columns = ["effect", "low", "high", "n_seeds", "n_above", "side"]
+    return found[["changed", "contrast", "mean_whole", "mean_part", *columns]]
+
+
+def matrix(e: Evidence) -> pd.DataFrame:
+    """Transfer between worlds that share nothing: pretrained on one, read in both.
+
+    Returns
+    -------
+    DataFrame, a row a variant and world of the pretraining: `pretrained_on`, `variant`, `rendered`
+    (zero-shot transfer score), `digits` (accuracy in the held-out world, mean of three tasks, %),
+    `n_seeds`; means over all seeds. Variants are those that were pretrained on digits.
+    """
+    pretrained = ("rendered", OTHER_WORLD)
+    tables = []
+    for world in pretrained:
+        scored = transfer_score.scores(e.shares(on=world))
+        held = transfer_score.held_out(e.own(on=world))
+        both = scored[["variant", "seed", "score"]].merge(
+            held[["variant", "seed", "score"]], on=["variant", "seed"], suffixes=("", "_digits")
+        )
+        means = both.groupby("variant").agg(
+            rendered=("score", "mean"), digits=("score_digits", "mean"), n_seeds=("seed", "size")
+        )
+        tables.append(means.reset_index().assign(pretrained_on=world))
+    there = tables[1].variant
+    out = pd.concat([tables[0][tables[0].variant.isin(there)], tables[1]])
+    out = _in_order(out).sort_values(
+        "pretrained_on", key=lambda c: c.map(pretrained.index), kind="stable"
+    )
+    columns = ["pretrained_on", "variant", "rendered", "digits", "n_seeds"]
+    return out[columns].reset_index(drop=True)
 
 
 def _titles(found: pd.DataFrame) -> list[str]:
