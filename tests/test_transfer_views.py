@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from test_transfer_answer import LEVELS, SEEDS, study_of
 
-from vjepa_lib.analysis import transfer_answer, transfer_score, transfer_views
+from vjepa_lib.analysis import transfer_answer, transfer_elsewhere, transfer_score, transfer_views
 from vjepa_lib.datasets import worlds
 
 
@@ -67,6 +67,38 @@ def test_the_matrix_has_a_row_a_variant_and_world(evidence):
     assert third.digits == pytest.approx((22 + 23 + 22) / 3)  # half of the accuracy elsewhere
     assert fourth.n_seeds == 3
     assert transfer_views.matrix(evidence).empty
+
+
+def looks(variant, changed, source, seeds=(0, 1, 2)):
+    """The last look at the sources of runs that read them at `source` percent."""
+    one = {f"source_{t}": source for t in worlds.TASKS} | {"step": 599, "pretrained_on": "rendered"}
+    rows = [one | {"variant": variant, "changed": changed, "seed": s} for s in seeds]
+    return pd.DataFrame(rows).assign(run=lambda r: f"{variant}-{changed}-" + r.seed.astype(str))
+
+
+def test_weights_are_chosen_on_the_source_and_not_on_the_target(evidence):
+    seeds = (0, 1, 2)
+    light = study_of({"ld+vclr": 75}, seeds, "ld x0.1")
+    heavy = study_of({"ld+vclr": 50, "vclr": 20}, seeds, "vclr x10")
+    base = study_of({"vclr": 60, "ld+vclr": 40, "ld": 30}, seeds)
+    new = pd.concat([r[r.kind == "pretrain"] for r in (light, heavy, base)])
+    readings = pd.concat([evidence.readings, new[new.variant != "random_init"]])
+    e = transfer_answer.Evidence(readings)
+    seen = [
+        *(looks("vclr", "", 60), looks("ld+vclr", "", 40), looks("ld", "", 50)),
+        # What is read best in the targets is not what is read best in the source.
+        *(looks("ld+vclr", "ld x0.1", 30), looks("ld+vclr", "vclr x10", 70)),
+        *(looks("vclr", "vclr x10", 20), looks("ld", "steps 150", 90)),
+    ]
+    table = transfer_elsewhere.weights(e, pd.concat(seen))
+    chosen = table[table.chosen].drop_duplicates("variant").set_index("variant")
+    assert chosen.changed.to_dict() == {"vclr": "", "ld+vclr": "vclr x10", "ld": ""}
+    assert chosen.tried.to_dict() == {"vclr": 2, "ld+vclr": 3, "ld": 1}
+    said = transfer_elsewhere.with_chosen_weights(table)
+    assert "LD with VCLR vclr x10 of 3 tried" in said and "VCLR as in the study of 2" in said
+    assert "LD with VCLR against VCLR -1" in said and "LD with VCLR against LD +" in said
+    assert transfer_elsewhere.weights(e, looks("vclr", "", 60)).empty
+    assert transfer_elsewhere.with_chosen_weights(pd.DataFrame()) is None
 
 
 def test_what_falls_over_training_is_named():
