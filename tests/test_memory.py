@@ -8,13 +8,13 @@ import pytest
 import torch
 from small_lab import make_lab
 
-from vjepa_lib import study
+from vjepa_lib import maps, study
 from vjepa_lib.errors import OutOfMemory
 from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
 from vjepa_lib.paper import load_settings, probing, training, training_run
 from vjepa_lib.paper.__main__ import main
-from vjepa_lib.study import results
-from vjepa_lib.training.memory import memory_of, tokens_of
+from vjepa_lib.study import results, transfer_runs
+from vjepa_lib.training.memory import memory_of, tokens_of, told_what_to_change
 from vjepa_lib.training.schedules import Schedule
 from vjepa_lib.training.trainer import TermSpec, Trainer, TrainSetup
 
@@ -60,6 +60,60 @@ def test_the_embedded_profiles_say_it_too(monkeypatch):
     config = study.resolve("baseline", profile="smoke")
     with pytest.raises(OutOfMemory, match="smaller profile"):
         results.pretrained_encoder(config, {})
+
+
+def test_embedded_probes_say_it_too(monkeypatch):
+    """An encoder that trained may still be too large to be read with all its tokens."""
+    for module, read, run in (
+        (results, "evaluate", study.resolve("random_init", profile="smoke")),
+        (
+            transfer_runs,
+            "read_transfer",
+            transfer_runs.transfer_run("random_init", profile="smoke"),
+        ),
+    ):
+        for data in ("clip_sets", "transfer_tasks"):
+            found = {n: None for n in results.BENCHMARKS}
+            monkeypatch.setattr(module, data, lambda *_, found=found: found, raising=False)
+        monkeypatch.setattr(module, read, full)
+        train = {results: "train_run", transfer_runs: "train_transfer"}[module]
+        with pytest.raises(OutOfMemory, match="The GPU has too little memory: take a smaller"):
+            getattr(module, train)(run, None)
+
+
+def test_maps_say_it_too(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(maps, "open_any", full)
+    monkeypatch.setattr(maps, "check_device", lambda *_, **__: None)
+    for device, says in (("cpu", "--frames."), ("cuda", "or read with --device cpu.")):
+        assert maps.main([str(tmp_path), "x.mp4", "--device", device]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("error: The GPU has too little memory: lower --size or --frames")
+        assert told.strip().endswith(says) and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error, says",
+    [
+        (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"), "The GPU has too little"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+         "This machine has too little"),
+        (MemoryError("Unable to allocate 9 GiB for an array"), "This machine has too little"),
+    ],
+)  # fmt: skip
+def test_other_devices_run_out_too(error, says):
+    with (
+        pytest.raises(OutOfMemory, match=f"{says} memory: do less."),
+        told_what_to_change("do less"),
+    ):
+        raise error
+
+
+def test_a_real_shortage_is_told_and_other_errors_are_left_alone():
+    with pytest.raises(OutOfMemory, match="This machine"), told_what_to_change("do less"):
+        torch.empty(2**60)
+    with pytest.raises(RuntimeError, match="shape") as caught, told_what_to_change("do less"):
+        torch.zeros(2, 3) @ torch.zeros(2, 3)
+    assert not isinstance(caught.value, OutOfMemory)
 
 
 # --- computed -----------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ class ElsewhereError(CompanionError):
 
 
 class OutOfMemory(CompanionError):
-    """A GPU has too little memory for what was asked of it."""
+    """A GPU, or the machine, has too little memory for what was asked of it."""
 
 
 def shown(value: Any) -> str:

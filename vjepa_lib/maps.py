@@ -23,6 +23,7 @@ from vjepa_lib.model.grid import Grid
 from vjepa_lib.model.vit import Encoder
 from vjepa_lib.study.run_folders import ENCODER_FILE, open_any
 from vjepa_lib.training.distributed import check_device
+from vjepa_lib.training.memory import told_what_to_change
 from vjepa_lib.video.augment import normalise
 from vjepa_lib.video.clip_reader import ClipSpec, read_clip
 from vjepa_lib.video.decode import probe_video
@@ -186,13 +187,16 @@ def write_maps(
 
     Raises
     ------
-    CompanionError : checkpoint or video cannot be read, or the folder not be written.
+    CompanionError : checkpoint or video cannot be read, the folder not be written, or the device
+        has too little memory.
     """
     check_device(device, reading=True)
-    encoder = open_any(checkpoint, size, frames).to(device)
-    grid = encoder.grid
-    clip, available = read_clip(video, ClipSpec(grid.frames, (grid.height, grid.width)))
-    maps = clip_maps(encoder, clip)
+    elsewhere = "" if device == "cpu" else ", or read with --device cpu"
+    with told_what_to_change(f"lower --size or --frames{elsewhere}"):
+        encoder = open_any(checkpoint, size, frames).to(device)
+        grid = encoder.grid
+        clip, available = read_clip(video, ClipSpec(grid.frames, (grid.height, grid.width)))
+        maps = clip_maps(encoder, clip)
     side_by_side = beside_frames(clip, maps, grid)
     seconds = available / max(probe_video(video).fps, 1e-9)
     rate = float(np.clip(grid.frames / max(seconds, 1e-9), 1, 60))

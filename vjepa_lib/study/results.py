@@ -18,7 +18,7 @@ from vjepa_lib.study.carried import Carried
 from vjepa_lib.study.configs import RunConfig, canonical
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.store import RunStore
-from vjepa_lib.training.memory import told_what_to_change
+from vjepa_lib.training.memory import EMBEDDED, told_what_to_change
 from vjepa_lib.training.pretrain import ClipMixture, Trainer, pretrain
 from vjepa_lib.training.resume import save_weights
 from vjepa_lib.video.clips import ClipSet, load_clips
@@ -43,6 +43,7 @@ def clip_sets(spec: DataSpec, jobs: int | None = None, progress: bool = True) ->
     }
 
 
+@told_what_to_change(EMBEDDED)
 def train_run(
     config: RunConfig, partial: Path | None, device: str = "cpu", progress: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -76,7 +77,7 @@ def _pretrain(
         return Trainer(config.train, device).evaluated, pd.DataFrame({"step": []})
     data = training_clips(config, sets)
     checkpoint = partial / "checkpoint.pt" if partial else None
-    with told_what_to_change("take a smaller profile, or train with --device cpu"):
+    with told_what_to_change(EMBEDDED):
         done = pretrain(config.train, data, device, checkpoint, progress=progress)
     return done.encoder, done.curves
 

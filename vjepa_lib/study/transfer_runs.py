@@ -36,6 +36,7 @@ from vjepa_lib.model.vit import Encoder
 from vjepa_lib.study import configs
 from vjepa_lib.study.fingerprint import embedded_code, training_code
 from vjepa_lib.study.results import ENCODER_FILE, clip_sets, data_root, training_clips
+from vjepa_lib.training.memory import EMBEDDED, told_what_to_change
 from vjepa_lib.training.pretrain import ClipMixture, Trainer, TrainSetup, pretrain
 from vjepa_lib.video.clips import ClipSet, load_clips
 
@@ -271,6 +272,7 @@ def _mixture(run: TransferRun) -> ClipMixture:
 # --- training and reading -----------------------------------------------------------------------
 
 
+@told_what_to_change(EMBEDDED)
 def train_transfer(
     run: TransferRun, partial: Path | None, device: str = "cpu", progress: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -18,15 +18,30 @@ TRAINING = (
     "raise accumulate (smaller parts), set activation_checkpointing = true or lower batch, all "
     "below [schedule]; the last checkpoint is kept, and a run with other settings is another run"
 )
+EMBEDDED = "take a smaller profile, or train with --device cpu"
 READING = (
     "lower batch below [probes], lower the frames or size of [model], or read with device = "
     '"cpu"; clips that are encoded are kept'
 )
 
 
+# How others than CUDA say it, in errors that have no type of their own: Apple's GPUs, processors.
+_OTHERS_SAY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def _short_of_memory(error: RuntimeError | MemoryError) -> str:
+    """What has run out of memory, as a sentence begins; empty for another error."""
+    text = str(error)
+    if isinstance(error, torch.OutOfMemoryError) or "MPS backend out of memory" in text:
+        return "The GPU"
+    if isinstance(error, MemoryError) or any(words in text for words in _OTHERS_SAY):
+        return "This machine"
+    return ""
+
+
 @contextmanager
 def told_what_to_change(advice: str) -> Iterator[None]:
-    """Turn PyTorch's out-of-memory error of a GPU into one sentence.
+    """Turn an out-of-memory error, of a GPU or of the machine itself, into one sentence.
 
     Parameters
     ----------
@@ -39,12 +54,13 @@ def told_what_to_change(advice: str) -> Iterator[None]:
     try:
         yield
         return
-    except torch.OutOfMemoryError:
-        pass
+    except (RuntimeError, MemoryError) as error:
+        if not (what := _short_of_memory(error)):
+            raise
     # Outside the handler: the error's traceback holds what is to be freed.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    raise OutOfMemory(f"The GPU has too little memory: {advice}.")
+    raise OutOfMemory(f"{what} has too little memory: {advice}.")
 
 
 @dataclass(frozen=True)
