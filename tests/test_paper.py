@@ -340,7 +340,7 @@ def test_status_tells_every_state(made, tmp_path):
     assert list(paper.status(s).training) == ["missing", "missing"]
     no_ssv2 = replace(s, pretraining=replace(s.pretraining, ssv2=None))
     assert "draws from ssv2" in paper.status(no_ssv2).training[1]
-    with training._alone(store, baseline, training.World()):
+    with training.alone(store, baseline, training.World()):
         assert list(paper.status(s).training) == ["running", "missing"]
         fast = pytest.MonkeyPatch()
         fast.setattr(training, "LOCK_PATIENCE", 0.0)

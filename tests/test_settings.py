@@ -23,7 +23,7 @@ from vjepa_lib.evaluation.transfer import TransferConfig
 from vjepa_lib.model.masking import MaskGroup, MaskingConfig
 from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
 from vjepa_lib.objectives import Sizes
-from vjepa_lib.paper.config import Heads, Regime, Settings, TrainPerClass
+from vjepa_lib.paper.config import FineTuning, Heads, Regime, Settings, TrainPerClass
 from vjepa_lib.provenance import ROOT
 from vjepa_lib.settings import LARGEST, LARGEST_SEED, _hints, override
 from vjepa_lib.study.store import config_hash
@@ -43,6 +43,7 @@ DEFAULTS = (
     Regime(ucf101=1.0),
     TrainPerClass(),
     Heads(),
+    FineTuning(),
     Settings(),
 )
 FIELDS = [(d, f.name) for d in DEFAULTS for f in fields(d)]

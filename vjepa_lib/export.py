@@ -103,7 +103,7 @@ def export(run: str | Path, out: str | Path, layout: str = "vjepa2") -> Path:
 def _readings(folder: Path, config: dict) -> pd.DataFrame:
     """What frozen probes read: the run's own table, or the readings of it beside it."""
     tables = []
-    if config.get("profile") != "paper":
+    if config.get("profile") != "paper" or _is_fine_tuned(config):
         tables.append(folder / "metrics.csv")
     else:
         for path in sorted(folder.parent.glob("*/config.json")):
@@ -124,13 +124,28 @@ def _readings(folder: Path, config: dict) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
+def _is_fine_tuned(config: dict) -> bool:
+    return config.get("kind") == "finetuning"
+
+
 def _objective(config: dict) -> list[str]:
+    """Lines about what it was trained for, and for how long."""
+    if _is_fine_tuned(config):
+        r = config["train"]["recipe"]
+        return [
+            f"- cross-entropy with labels, all layers, rate times {r['layer_decay']:g} from layer "
+            f"to layer; the {r['head']} head is not in this folder",
+            "",
+            f"{r['epochs']} epochs, {r['batch']} clips a step.",
+        ]
     terms = config["train"].get("terms") or []
     lines = []
     for t in terms:
         weight = "the schedule's" if t["name"] == "context" else f"{t['weight']:g}"
         lines.append(f"- `{t['name']}`, weight {weight}, {t['form']}")
-    return lines or ["- none: initial weights"]
+    s = config["train"].get("schedule", {})
+    last = f"{s.get('steps', '?')} steps of {s.get('batch', '?')} clips."
+    return [*(lines or ["- none: initial weights"]), "", f"Form: {config.get('form')}. {last}"]
 
 
 def _data(config: dict) -> tuple[list[str], str, str]:
@@ -151,14 +166,14 @@ def _data(config: dict) -> tuple[list[str], str, str]:
             "you pass the weights on."
         )
     if started:
-        lines.append(f"- begun from released weights, SHA-256 `{started}`")
-        say += " The terms of the released weights apply too."
+        lines.append(f"- begun from given weights, SHA-256 `{started}`")
+        say += " It began at other weights; the terms of the released weights apply too."
     return lines, licence, say
 
 
 def model_card(folder: Path, config: dict, encoder: Encoder, layout: str) -> str:
     """A model card in Markdown, filled in from a run's own files."""
-    c, s = encoder.cfg, config["train"].get("schedule", {})
+    c = encoder.cfg
     try:
         facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         run_hash, commit, date = facts["hash"], facts["commit"], facts["date"]
@@ -222,15 +237,15 @@ def model_card(folder: Path, config: dict, encoder: Encoder, layout: str) -> str
         "",
         *_objective(config),
         "",
-        f"Form: {names['form']}. {s.get('steps', '?')} steps of {s.get('batch', '?')} clips.",
-        "",
         f"## Data (regime {names['regime']})",
         "",
         *data,
         "",
         "## Readings",
         "",
-        "Frozen encoder, last level; heads trained on the benchmark's training split.",
+        "Encoder and head trained together, on the clips above."
+        if _is_fine_tuned(config)
+        else "Frozen encoder, last level; heads trained on the benchmark's training split.",
         "",
         *table,
         "",

@@ -2,6 +2,7 @@
 
 `extract` pools features, `probes` reads them, `evaluate` makes the table of all readings,
 `leakage` reads known factors from each half of the latent; `reach` says which weights a term moves.
+`finetune` trains an encoder that is not frozen, with a head on it (`classifier`).
 """
 
 from vjepa_lib.evaluation.evaluate import evaluate, supervised

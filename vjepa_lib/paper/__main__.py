@@ -1,4 +1,4 @@
-"""The profile `paper` from the command line: train, probe, status, table."""
+"""The profile `paper` from the command line: train, probe, finetune, status, table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     helps = {
         "train": "pretrain one variant, or without --variant all that is planned",
         "probe": "read encoders on the benchmarks: one variant's, a file's, or all trained ones",
+        "finetune": "train the encoder that `init` names, and a head, on a manifest with labels",
         "status": "what is finished, running, stopped, missing",
         "table": "finished readings beside the published numbers, as CSV and Markdown",
     }
@@ -47,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--form", default="released", help="released or described")
             command.add_argument("--seed", type=int, default=239)
             command.add_argument("--regime", help="ucf101 or mixed; default: the variant's own")
+        if name == "finetune":
+            command.add_argument("--seed", type=int, help="default: those of the settings")
+        if name in ("train", "probe", "finetune"):
+            command.add_argument("--device", help="cpu, cuda; default: that of the settings")
         if name == "train":
             command.add_argument(
                 "--cluster", choices=["ray"], help="one run a task on a Ray cluster"
@@ -68,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(args: argparse.Namespace) -> None:
     """Fail on numbers that no settings could make right."""
-    if getattr(args, "variant", None):
+    if getattr(args, "variant", None) or (args.command == "finetune" and args.seed is not None):
         parse_seeds([args.seed], "--seed")
     if not 0 <= getattr(args, "gpus", 0) <= MOST_JOBS:
         raise ConfigError(f"--gpus is {args.gpus:g}: give a number from 0 to {MOST_JOBS}.")
@@ -133,6 +139,13 @@ def _probe_command(settings: Settings, args: argparse.Namespace) -> None:
         print(probe(settings, run, chosen).to_string(index=False), flush=True)
 
 
+def _finetune_command(settings: Settings, args: argparse.Namespace) -> None:
+    from vjepa_lib.paper.finetuning import finetune
+
+    seeds = None if args.seed is None else [args.seed]
+    print(finetune(settings, seeds).to_string(index=False, float_format="%.1f"))
+
+
 def _act(args: argparse.Namespace) -> None:
     from vjepa_lib.paper.config import load_settings
     from vjepa_lib.training.resume import termination_raises
@@ -140,10 +153,14 @@ def _act(args: argparse.Namespace) -> None:
     with termination_raises():
         own_files.use(args.files)
         settings = load_settings(args.config)
+        if getattr(args, "device", None):
+            settings = replace(settings, device=args.device)
         if args.command == "train":
             _train_command(settings, args)
         elif args.command == "probe":
             _probe_command(settings, args)
+        elif args.command == "finetune":
+            _finetune_command(settings, args)
         else:
             from vjepa_lib.paper.tables import status, write_table
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import ClassVar
 
 from vjepa_lib import study
 from vjepa_lib.errors import ConfigError
+from vjepa_lib.evaluation.classifier import FineTune
 from vjepa_lib.evaluation.probes import ProbeConfig
 from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
 from vjepa_lib.objectives import Sizes
@@ -130,6 +131,23 @@ class Heads:
 
 
 @dataclass(frozen=True)
+class FineTuning(FineTune):
+    """Supervised full fine-tuning of the encoder that `init` names.
+
+    Attributes
+    ----------
+    labels : manifest of the labelled clips, with splits train and val or test.
+    """
+
+    labels: Path | None = None
+
+    @property
+    def recipe(self) -> FineTune:
+        """What decides the training, wherever the manifest lies."""
+        return FineTune(**{f.name: getattr(self, f.name) for f in fields(FineTune)})
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that a lab has to say; every default is the protocol's.
 
@@ -142,9 +160,11 @@ class Settings:
     features : folder where encoded clips are kept for other probes; None deletes them with the
         probe they were made for.
     init : weights that training begins at, released ones or a run's folder; None for random ones.
+    keep_predictor : keep the predictor beside the encoder of a run that is trained.
     variants, forms, seeds : what is to be trained; without variants, what the paper published.
     model, predictor, schedule, augmentation, terms : of training.
     probes : of reading.
+    finetune : of training with labels.
     """
 
     device: str = "cuda"
@@ -153,6 +173,7 @@ class Settings:
     runs: Path | None = None
     features: Path | None = None
     init: Path | None = None
+    keep_predictor: bool = False
     variants: tuple[str, ...] = ()
     forms: tuple[str, ...] = ("released",)
     seeds: tuple[Seed, ...] = (239,)
@@ -166,6 +187,7 @@ class Settings:
     augmentation: Augmentation = PROFILE.augmentation
     terms: Sizes = PROFILE.sizes
     probes: Heads = field(default_factory=Heads)
+    finetune: FineTuning = field(default_factory=FineTuning)
 
     def __post_init__(self) -> None:
         check_domains(self)

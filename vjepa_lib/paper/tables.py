@@ -17,6 +17,7 @@ from vjepa_lib.analysis.statistics import proportion_interval
 from vjepa_lib.audit.published import load_results
 from vjepa_lib.errors import CompanionError, RunStoreError
 from vjepa_lib.paper.config import Settings
+from vjepa_lib.paper.finetuning import finetuned_table
 from vjepa_lib.paper.probing import ProbeRun, given_benchmarks, probe_run
 from vjepa_lib.paper.training import TrainingRun, training_run
 from vjepa_lib.study.store import RunStore, config_hash
@@ -189,20 +190,37 @@ def _began_at(store: RunStore, encoder: str) -> str:
         return "random"
 
 
+def has_readings(store: RunStore) -> bool:
+    """Whether any reading of a frozen encoder is finished."""
+    return any(
+        store.read(file.parent.name).config.get("kind") == "probe"
+        for file in store.root.glob("*/config.json")
+    )
+
+
+def _files(name: str, rows: pd.DataFrame, hidden: list[str]) -> dict[str, str]:
+    """A table's file names and contents: whole as CSV, without some columns as Markdown."""
+    short = rows.drop(columns=hidden).astype(object)
+    short = short.where(short.notna(), None)
+    return {
+        f"{name}.csv": rows.to_csv(index=False),
+        f"{name}.md": short.to_markdown(index=False, floatfmt=".2f", missingval="") + "\n",
+    }
+
+
 def write_table(settings: Settings, folder: str | Path) -> list[Path]:
-    """The table as `paper_table.csv` and `paper_table.md`.
+    """The table as `paper_table.csv` and `.md`; fine-tunings as `finetuned_table.csv` and `.md`.
 
     Raises
     ------
-    RunStoreError : no reading is finished, or the folder cannot be written.
+    RunStoreError : nothing is finished, or the folder cannot be written.
     """
-    done, folder = table(settings), Path(folder)
-    short = done.drop(columns=["run", "epochs", "broken"]).astype(object)
-    short = short.where(short.notna(), None)
-    texts = {
-        "paper_table.csv": done.to_csv(index=False),
-        "paper_table.md": short.to_markdown(index=False, floatfmt=".2f", missingval="") + "\n",
-    }
+    folder, texts = Path(folder), {}
+    tuned = finetuned_table(settings.store)
+    if len(tuned):
+        texts |= _files("finetuned_table", tuned, ["run", "epochs", "broken"])
+    if not texts or has_readings(settings.store):
+        texts = _files("paper_table", table(settings), ["run", "epochs", "broken"]) | texts
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -130,7 +131,7 @@ def _weights(mix: Regime) -> dict[str, float]:
 
 
 @contextmanager
-def _alone(store: RunStore, run: TrainingRun, world: World) -> Iterator[bool]:
+def alone(store: RunStore, run: Any, world: World) -> Iterator[bool]:
     """Hold a run's lock on the first process only; yields whether the run is still to be done."""
     lock = FileLock(store.root / ".locks" / config_hash(run))
 
@@ -179,7 +180,7 @@ def train(settings: Settings, run: TrainingRun, progress: bool = True) -> Path:
             "The processes do not agree on the run: the machines need the same settings and "
             "manifests."
         )
-    with _alone(store, run, world) as missing:
+    with alone(store, run, world) as missing:
         if missing:
             before = time.perf_counter()
             done = _pretrained(settings, run, store.partial(run), progress)

@@ -19,6 +19,11 @@ TRAINING = (
     "below [schedule]; the last checkpoint is kept, and a run with other settings is another run"
 )
 EMBEDDED = "take a smaller profile, or train with --device cpu"
+FINE_TUNING = (
+    "raise accumulate (smaller parts) or lower batch below [finetune], or set "
+    "activation_checkpointing = true or lower the frames or size below [model]; the last "
+    "checkpoint is kept, and a run with other settings is another run"
+)
 READING = (
     "lower batch below [probes], lower the frames or size of [model], or read with device = "
     '"cpu"; clips that are encoded are kept'
