@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from vjepa_lib.analysis import transfer_geometry as geometry
-from vjepa_lib.analysis import transfer_mechanisms as mechanisms
 from vjepa_lib.analysis.transfer_geometry import Leading, Probe, World
 from vjepa_lib.datasets import worlds
 from vjepa_lib.datasets.scene import render
