@@ -10,13 +10,15 @@ from transformers import VJEPA2Model
 
 from vjepa_lib.export import export, main
 from vjepa_lib.model import open_encoder
-from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig
+from vjepa_lib.model.checkpoints import load_predictor
+from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig, Predictor, PredictorConfig
 from vjepa_lib.study.store import plain
 
 NEW = EncoderConfig(
     height=24, width_px=24, frames=4, patch=8, width=24, depth=4, heads=2, levels=(2, 4)
 )
 OLD = replace(NEW, levels=(4,), **V_JEPA_2)
+PREDICTOR = PredictorConfig(12, 2, 2)
 HASH = "0123456789abcdef"
 
 
@@ -172,3 +174,95 @@ def test_nothing_is_overwritten_and_nothing_half_written(make_run, tmp_path, cap
         assert says in told and told.count("\n") == 1
     assert [p.name for p in full.iterdir()] == ["mine.txt"]
     assert not list(tmp_path.glob(".*part"))
+
+
+# --- the predictor ------------------------------------------------------------------------------
+
+
+def keep_predictor(folder, cfg, sizes=PREDICTOR):
+    """Put a lively predictor into a run's folder."""
+    torch.manual_seed(3)
+    predictor = Predictor(cfg, sizes)
+    with torch.no_grad():
+        for p in predictor.parameters():
+            p.add_(0.2 * torch.randn_like(p))
+    save_file(predictor.state_dict(), folder / "predictor.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    config["train"]["predictor"] = plain(sizes)
+    (folder / "config.json").write_text(json.dumps(config))
+    return predictor.eval()
+
+
+@pytest.mark.parametrize(
+    "cfg",
+    [
+        NEW,
+        replace(NEW, levels=(4,), modality_embedding=False),
+        OLD,
+        replace(OLD, modality_embedding=True),  # its vector moves into bias and mask tokens
+    ],
+)
+def test_the_predictor_comes_back(make_run, tmp_path, cfg):
+    folder, _ = make_run(cfg)
+    # In float64, so that what is left of a difference is not the order of sums.
+    predictor = keep_predictor(folder, cfg).double()
+    out = export(folder, tmp_path / "out")
+    order = torch.randperm(cfg.grid.n, generator=torch.Generator().manual_seed(4))
+    context, target = order[None, :7].repeat(2, 1), order[None, 7:12].repeat(2, 1)
+    z = torch.randn(2, 7, len(cfg.levels) * cfg.width, generator=torch.Generator().manual_seed(5))
+    z = z.double()
+    old = cfg.rope_pairing == "tiled"
+    for source in (out, out / "checkpoint.pt"):
+        back = Predictor(replace(cfg, modality_embedding=not old and cfg.modality_embedding),
+                         PREDICTOR).eval()  # fmt: skip
+        assert load_predictor(back, source).unused == ()
+        back = back.double()
+        with torch.no_grad():
+            for group in (0, 1):
+                want = predictor(z, context, target, group)
+                for a, b in zip(back(z, context, target, group), want, strict=True):
+                    torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+    kinds = torch.load(out / "checkpoint.pt", weights_only=True)
+    assert set(kinds) == {"target_encoder", "predictor"}
+    assert all(k.startswith("module.backbone.") for k in kinds["predictor"])
+    sizes = json.loads((out / "config.json").read_text())
+    assert (sizes["pred_num_attention_heads"], sizes["pred_num_mask_tokens"]) == (2, 2)
+
+
+def test_the_card_says_whether_there_is_a_predictor(make_run, tmp_path):
+    folder, _ = make_run(OLD)
+    alone = (export(folder, tmp_path / "alone") / "README.md").read_text()
+    assert "There is no predictor in it: the run kept its encoder alone." in alone
+    assert not (tmp_path / "alone" / "predictor.safetensors").exists()
+    keep_predictor(folder, OLD)
+    both = (export(folder, tmp_path / "both") / "README.md").read_text()
+    assert "The predictor is in it" in both and "encoder alone" not in both
+    hugging = export(folder, tmp_path / "hugging", "huggingface")
+    assert "There is no predictor in it:" in (hugging / "README.md").read_text()
+    assert not (hugging / "predictor.safetensors").exists()
+
+
+def test_a_predictor_that_has_no_place_is_left_out_and_told(make_run, tmp_path):
+    cfg = replace(OLD, levels=(2, 4))
+    folder, _ = make_run(cfg)
+    keep_predictor(folder, cfg)
+    out = export(folder, tmp_path / "out")
+    card = (out / "README.md").read_text()
+    assert "reads one level, this one 2" in card and not (out / "predictor.safetensors").exists()
+
+
+@pytest.mark.parametrize("spoil", ["bytes", "sizes", "none"])
+def test_a_damaged_predictor_is_one_sentence(make_run, tmp_path, capsys, spoil):
+    folder, _ = make_run(NEW)
+    keep_predictor(folder, NEW)
+    config = json.loads((folder / "config.json").read_text())
+    if spoil == "bytes":
+        (folder / "predictor.safetensors").write_bytes(b"x" * 40)
+    else:
+        config["train"]["predictor"] = {"depth": 3, "width": 12, "heads": 2}
+        if spoil == "none":
+            del config["train"]["predictor"]
+        (folder / "config.json").write_text(json.dumps(config))
+    assert main([str(folder), str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and told.count("\n") == 1 and not (tmp_path / "out").exists()

@@ -486,7 +486,7 @@ def test_its_export_says_what_it_is(lab, tmp_path, head):
     s = load_settings(path)
     folder = s.store.path(paper.finetuning_run(s, 3))
     encoder, config = open_run(folder)
-    card = model_card(folder, config, encoder, "vjepa2")
+    card = model_card(folder, config, encoder, "vjepa2", "None.")
     for fact in (
         f"# fine-tuned ({head}), seed 3", "cross-entropy with labels, all layers, rate times 0.75",
         f"the {head} head is not in this folder", "3 epochs, 16 clips a step.",

@@ -202,3 +202,50 @@ def test_the_table_sets_no_published_number_beside_it(settings, tmp_path):
 
     done = table(s)
     assert set(done["init"]) == {run.init[:8]} and done["published"].isna().all()
+
+
+def test_a_kept_predictor_is_gone_on_from(settings, tmp_path, capsys):
+    """From the run, from its export as a folder and as the repository's file: both networks."""
+    kept = replace(settings, keep_predictor=True)
+    run = training_run(kept, "ucf_baseline", seed=3)
+    assert config_hash(run) == config_hash(training_run(settings, "ucf_baseline", seed=3))
+    folder = paper.train(kept, run, progress=False)
+    own = {n: load_file(folder / f"{n}.safetensors") for n in ("encoder", "predictor")}
+    given = export(folder, tmp_path / "given")
+    fresh = Trainer(run.train).predictor.state_dict()
+    assert any(not torch.equal(fresh[k], v) for k, v in own["predictor"].items())
+    for path in (folder, folder / "encoder.safetensors", given, given / "checkpoint.pt"):
+        s = replace(settings, init=path)
+        at = beginning(s)
+        assert at.predictor, at.why_not
+        trainer = Trainer(training_run(s, "ucf_baseline", seed=3).train)
+        begin(trainer, path, at.predictor)
+        for name, network in (("encoder", trainer.context_encoder),
+                              ("encoder", trainer.target_encoder),
+                              ("predictor", trainer.predictor)):  # fmt: skip
+            now = network.state_dict()
+            assert all((now[k] - v).abs().max() <= 1e-6 for k, v in own[name].items())
+    # Another predictor under the same encoder is another beginning.
+    digests = [beginning(replace(settings, init=p)).digest for p in (folder, given)]
+    (folder / "predictor.safetensors").unlink()
+    assert beginning(replace(settings, init=folder)).digest not in digests
+
+
+def test_a_run_without_its_predictor_says_how_to_have_one(settings, capsys):
+    run = training_run(settings, "ucf_baseline", seed=3)
+    folder = paper.train(settings, run, progress=False)
+    assert not (folder / "predictor.safetensors").exists() and not capsys.readouterr().err
+    paper.train(replace(settings, keep_predictor=True), run, progress=False)
+    told = capsys.readouterr().err
+    assert "delete this folder to train it again" in told and told.count("\n") == 1
+
+
+def test_a_predictor_of_other_heads_is_not_taken(settings, tmp_path):
+    """Heads do not show in weights: taken as they are, they would compute something else."""
+    kept = replace(settings, keep_predictor=True)
+    folder = paper.train(kept, training_run(kept, "ucf_baseline", seed=3), progress=False)
+    given = export(folder, tmp_path / "given")
+    for path in (folder, given, given / "checkpoint.pt"):
+        other = replace(settings, init=path, predictor=replace(settings.predictor, heads=4))
+        assert "[predictor] says heads = 4, but the predictor of" in beginning(other).why_not
+        assert not training_run(other, "ucf_baseline").init_predictor

@@ -18,14 +18,33 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
 
-from vjepa_lib.errors import CompanionError, RunStoreError, unknown
+from vjepa_lib.errors import CompanionError, ConfigError, RunStoreError, unknown
 from vjepa_lib.folders import runs_root
-from vjepa_lib.model.export import hugging_face_state, repository_config, repository_state
-from vjepa_lib.model.vit import Encoder
-from vjepa_lib.study.run_folders import ENCODER_FILE, is_run_folder, open_run
+from vjepa_lib.model.checkpoint_files import PREDICTOR_FILE
+from vjepa_lib.model.export import (
+    hugging_face_state,
+    repository_config,
+    repository_predictor_state,
+    repository_state,
+)
+from vjepa_lib.model.vit import Encoder, PredictorConfig
+from vjepa_lib.study.run_folders import (
+    ENCODER_FILE,
+    is_run_folder,
+    keeps_predictor,
+    open_predictor,
+    open_run,
+)
 
 LAYOUTS = ("vjepa2", "huggingface")
+
+
+_WITH_PREDICTOR = (
+    "The predictor is in it: `predictor.safetensors`, and `predictor` of `checkpoint.pt`. Training "
+    "can begin at both, with `init` and these sizes below [predictor]."
+)
 
 
 def find_run(run: str | Path) -> Path:
@@ -46,7 +65,10 @@ def find_run(run: str | Path) -> Path:
 
 
 def export(run: str | Path, out: str | Path, layout: str = "vjepa2") -> Path:
-    """Write a run's encoder in another's layout.
+    """Write a run's encoder in another's layout, and its predictor where the run has kept it.
+
+    The predictor goes into the layout 'vjepa2' alone: `transformers` has one mask token for all
+    mask groups.
 
     Parameters
     ----------
@@ -64,22 +86,27 @@ def export(run: str | Path, out: str | Path, layout: str = "vjepa2") -> Path:
         raise unknown("layout", layout, LAYOUTS)
     folder, out = find_run(run), Path(out)
     encoder, config = open_run(folder)
+    predictor: dict[str, Tensor] = {}
     if layout == "vjepa2":
-        state, model_config = repository_state(encoder), repository_config(encoder.cfg)
+        predictor, sizes, missing = _predictor(folder, encoder)
+        state, model_config = repository_state(encoder), repository_config(encoder.cfg, sizes)
     else:
+        missing = "There is no predictor in it"
         state, model_config = hugging_face_state(encoder)
-    card = model_card(folder, config, encoder, layout)
+    card = model_card(folder, config, encoder, layout, missing)
     part = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.part")
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise RunStoreError(f"{out} is there and not empty: name another folder.")
         part.mkdir(parents=True)
-        save_file(state, part / "model.safetensors", metadata={"format": "pt"})
-        (part / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
+        for name, tensors in (("model.safetensors", state), (PREDICTOR_FILE, predictor)):
+            if tensors:
+                save_file(tensors, part / name, metadata={"format": "pt"})
+                (part / name).chmod(0o644)  # safetensors writes for the owner alone
         if layout == "vjepa2":
-            wrapped = {f"module.backbone.{k}": v for k, v in state.items()}
+            parts = {"target_encoder": state} | ({"predictor": predictor} if predictor else {})
             with open(part / "checkpoint.pt", "wb") as file:
-                torch.save({"target_encoder": wrapped}, file)
+                torch.save({name: _wrapped(tensors) for name, tensors in parts.items()}, file)
         text = json.dumps(model_config, indent=2, sort_keys=True) + "\n"
         (part / "config.json").write_text(text, encoding="utf-8")
         (part / "README.md").write_text(card, encoding="utf-8")
@@ -95,6 +122,23 @@ def export(run: str | Path, out: str | Path, layout: str = "vjepa2") -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return out
+
+
+def _wrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"module.backbone.{k}": v for k, v in state.items()}
+
+
+def _predictor(
+    folder: Path, encoder: Encoder
+) -> tuple[dict[str, Tensor], PredictorConfig | None, str]:
+    """A run's predictor as the repository has it, its sizes, and in words why there is none."""
+    if not keeps_predictor(folder):
+        return {}, None, "There is no predictor in it: the run kept its encoder alone."
+    predictor = open_predictor(folder)
+    try:
+        return repository_predictor_state(predictor, encoder.cfg), predictor.cfg, ""
+    except ConfigError as error:
+        return {}, None, f"There is no predictor in it. {error}"
 
 
 # --- the card -----------------------------------------------------------------------------------
@@ -171,8 +215,13 @@ def _data(config: dict) -> tuple[list[str], str, str]:
     return lines, licence, say
 
 
-def model_card(folder: Path, config: dict, encoder: Encoder, layout: str) -> str:
-    """A model card in Markdown, filled in from a run's own files."""
+def model_card(folder: Path, config: dict, encoder: Encoder, layout: str, missing: str) -> str:
+    """A model card in Markdown, filled in from a run's own files.
+
+    Parameters
+    ----------
+    missing : why the folder has no predictor, in a sentence; empty where it has one.
+    """
     c = encoder.cfg
     try:
         facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
@@ -196,12 +245,12 @@ def model_card(folder: Path, config: dict, encoder: Encoder, layout: str) -> str
         ]
     )
     inside = (
-        "`model.safetensors` and `config.json`. There is no predictor in it: `transformers` says "
-        "so and makes a random one, which `skip_predictor=True` leaves unused."
+        f"`model.safetensors` and `config.json`. {missing}: `transformers` says so and makes a "
+        "random one, which `skip_predictor=True` leaves unused."
         if layout == "huggingface"
         else "`model.safetensors` and, with the same weights, `checkpoint.pt`, whose "
         "`target_encoder` the vjepa2 repository loads; `config.json` says what the model is to be "
-        "built with."
+        f"built with. {missing or _WITH_PREDICTOR}"
     )
     readings = _readings(folder, config)
     table = ["No reading of this encoder is stored beside its run."]

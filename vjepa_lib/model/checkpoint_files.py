@@ -19,6 +19,7 @@ from torch import Tensor
 from vjepa_lib.errors import DataError, shown
 
 ENCODER_PARTS = ("target_encoder", "ema_encoder", "encoder")
+PREDICTOR_FILE = "predictor.safetensors"
 
 _WRAPPERS = re.compile(r"^(?:module\.|backbone\.|_orig_mod\.)+")
 
@@ -28,7 +29,8 @@ def read_checkpoint(path: str | Path) -> dict[str, dict[str, Tensor]]:
 
     Parameters
     ----------
-    path : a `.pt`, `.pth`, `.bin` or `.safetensors` file, or a Hugging Face model folder.
+    path : a `.pt`, `.pth`, `.bin` or `.safetensors` file, a Hugging Face model folder, or a folder
+        of our own export, which may hold a predictor in a file of its own.
 
     Returns
     -------
@@ -40,13 +42,20 @@ def read_checkpoint(path: str | Path) -> dict[str, dict[str, Tensor]]:
     DataError : the file is missing, broken, or holds no such weights.
     """
     path = Path(path)
-    if path.is_dir():
-        raw: Mapping = {}
-        for file in folder_files(path):
+    if not path.is_dir():
+        return networks(_read_file(path), str(path))
+    raw: Mapping = {}
+    for file in folder_files(path):
+        if file.name != PREDICTOR_FILE:
             raw = {**raw, **_read_file(file)}
-    else:
-        raw = _read_file(path)
-    return networks(raw, str(path))
+    found = networks(raw, str(path))
+    beside = path / PREDICTOR_FILE
+    if not beside.is_file():
+        return found
+    more = networks(_read_file(beside), str(beside))
+    if "predictor" not in more:
+        raise DataError(f"{beside} holds no predictor: export the run again.")
+    return found | {"predictor": more["predictor"]}
 
 
 def capital(text: str) -> str:
@@ -57,7 +66,12 @@ def capital(text: str) -> str:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Weight files of a Hugging Face model folder."""
+    """Weight files of a Hugging Face model folder, and a predictor's where our export wrote one."""
+    beside = folder / PREDICTOR_FILE
+    return [*_model_files(folder), *([beside] if beside.is_file() else [])]
+
+
+def _model_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:

@@ -185,6 +185,17 @@ def _told(source: Path) -> dict:
     return found
 
 
+def predictor_heads(source: str | Path) -> int | None:
+    """Heads of a checkpoint's predictor, where a config.json beside it tells them."""
+    source = Path(source)
+    path = (source if source.is_dir() else source.parent) / "config.json"
+    try:
+        heads = json.loads(path.read_text(encoding="utf-8"))["pred_num_attention_heads"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return heads if type(heads) is int and heads > 0 else None
+
+
 def _geometry(
     state: Mapping[str, Tensor], told: dict, size: int, frames: int, label: str
 ) -> EncoderConfig:

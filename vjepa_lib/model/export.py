@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.model.checkpoints import even_levels
-from vjepa_lib.model.vit import Encoder, EncoderConfig
+from vjepa_lib.model.vit import Encoder, EncoderConfig, Predictor, PredictorConfig
 
 RELEASED_REFERENCE = 16  # rows and columns that 2.1 spreads positions over
 _BLOCK_PARTS = ((r"\.(qkv|proj)\.", r".attn.\1."), (r"\.(fc[12])\.", r".mlp.\1."))
@@ -98,14 +98,74 @@ def repository_state(encoder: Encoder) -> dict[str, Tensor]:
     return {k: v.clone().contiguous() for k, v in out.items()}
 
 
-def repository_config(cfg: EncoderConfig) -> dict:
+_PREDICTOR_NAMES = {
+    "embed": "predictor_embed",
+    "blocks": "predictor_blocks",
+    "norm": "predictor_norm",
+    "head": "predictor_proj",
+    "head_context": "predictor_proj_context",
+}
+
+
+def repository_predictor_state(predictor: Predictor, cfg: EncoderConfig) -> dict[str, Tensor]:
+    """A predictor's weights under the `vjepa2` repository's names.
+
+    V-JEPA 2 knows no modalities: the vector of 'video' becomes part of the embedding's bias and of
+    the mask tokens, which changes no prediction.
+
+    Parameters
+    ----------
+    cfg : of the encoder whose levels it reads.
+
+    Raises
+    ------
+    ConfigError : V-JEPA 2's predictor reads one level.
+    """
+    old = cfg.rope_pairing == "tiled"
+    if old and len(cfg.levels) > 1:
+        raise ConfigError(
+            f"This predictor has no place in the vjepa2 repository's layout: that of V-JEPA 2 "
+            f"reads one level, this one {len(cfg.levels)}; train with one level to export it."
+        )
+    state = {k: v.detach().cpu() for k, v in predictor.state_dict().items()}
+    video = state.get("modality.video")
+    out: dict[str, Tensor] = {}
+    for name, value in state.items():
+        first, _, rest = name.partition(".")
+        folded = old and video is not None and name in ("embed.bias", "mask_tokens")
+        value = value + video if folded else value
+        if name == "mask_tokens":
+            out |= {f"mask_tokens.{i}": token[None, None] for i, token in enumerate(value)}
+        elif first == "modality":
+            if not old:
+                kind = {"video": "video_mod_embed", "image": "img_mod_embed"}[rest]
+                out[kind] = value[None, None]
+        else:
+            name = _block_name(name) if first == "blocks" else name
+            out[f"{_PREDICTOR_NAMES[first]}.{name.partition('.')[2]}"] = value
+    return {k: v.clone().contiguous() for k, v in out.items()}
+
+
+def repository_config(cfg: EncoderConfig, predictor: PredictorConfig | None = None) -> dict:
     """What the weights do not tell, as JSON types; `open_encoder` reads heads and positions."""
-    return {
+    return _predictor_sizes(predictor) | {
         "model_type": "vjepa2" if cfg.rope_pairing == "tiled" else "vjepa2_1",
         **_sizes(cfg),
         "rope_reference": None if cfg.rope_pairing == "tiled" else cfg.rope_reference,
         "interpolate_rope": cfg.rope_pairing != "tiled" and cfg.rope_reference is not None,
         "out_layers": [n - 1 for n in cfg.levels],
+    }
+
+
+def _predictor_sizes(cfg: PredictorConfig | None) -> dict:
+    if cfg is None:
+        return {}
+    return {
+        "pred_hidden_size": cfg.width,
+        "pred_num_hidden_layers": cfg.depth,
+        "pred_num_attention_heads": cfg.heads,
+        "pred_num_mask_tokens": cfg.mask_groups,
+        "pred_mlp_ratio": cfg.mlp_ratio,
     }
 
 

@@ -15,11 +15,18 @@ from pathlib import Path
 import torch
 
 from vjepa_lib.errors import CompanionError, ConfigError, DataError, shown
-from vjepa_lib.model.checkpoint_files import folder_files
-from vjepa_lib.model.checkpoints import load_predictor
+from vjepa_lib.model.checkpoint_files import PREDICTOR_FILE, folder_files
+from vjepa_lib.model.checkpoints import load_predictor, predictor_heads
 from vjepa_lib.model.vit import EncoderConfig, Predictor, PredictorConfig
 from vjepa_lib.paper.config import Settings
-from vjepa_lib.study.run_folders import ENCODER_FILE, is_run_folder, open_any
+from vjepa_lib.study.run_folders import (
+    ENCODER_FILE,
+    is_run_folder,
+    keeps_predictor,
+    open_any,
+    open_predictor,
+    predictor_config,
+)
 from vjepa_lib.training.resume import save_state
 from vjepa_lib.training.trainer import Trainer, TrainSetup
 
@@ -61,7 +68,10 @@ def beginning(settings: Settings) -> Beginning | None:
 
 def _files(path: Path) -> Iterator[Path]:
     if is_run_folder(path):
-        yield (path if path.name == ENCODER_FILE else path / ENCODER_FILE)
+        folder = path.parent if path.name == ENCODER_FILE else path
+        yield folder / ENCODER_FILE
+        if keeps_predictor(folder):
+            yield folder / PREDICTOR_FILE
     elif path.is_dir():
         yield from folder_files(path)
     else:
@@ -93,20 +103,40 @@ def _look(path: Path, files: tuple, model: EncoderConfig, predictor: PredictorCo
                 f"[model] says {key} = {shown(said)}, but {path} has {shown(real)}: leave {key} "
                 "out."
             )
-    with torch.device("meta"):  # shapes only
-        outline = Predictor(cfg, predictor)
-    why_not = ""
-    try:
-        if is_run_folder(path):
-            raise DataError(f"The run {path} keeps its encoder alone.")
-        load_predictor(outline, path)
-    except CompanionError as error:
-        why_not = str(error)
+    why_not = _why_not(path, cfg, predictor)
     digest = hashlib.sha256()
     for file, _ in files:
         with open(file, "rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
     return Beginning(digest.hexdigest(), cfg, not why_not, why_not)
+
+
+def _why_not(path: Path, cfg: EncoderConfig, predictor: PredictorConfig) -> str:
+    """Why a checkpoint's predictor is not that of the settings, in a sentence; empty if it is."""
+    try:
+        if is_run_folder(path):
+            if not keeps_predictor(path):
+                raise DataError(f"The run {path} keeps its encoder alone.")
+            real = predictor_config(path)
+            for key in (f.name for f in fields(PredictorConfig)):
+                _same(path, key, getattr(predictor, key), getattr(real, key))
+            open_predictor(path)
+        else:
+            with torch.device("meta"):  # shapes only
+                outline = Predictor(cfg, predictor)
+            load_predictor(outline, path)
+            _same(path, "heads", predictor.heads, predictor_heads(path) or predictor.heads)
+    except CompanionError as error:
+        return str(error)
+    return ""
+
+
+def _same(path: Path, key: str, said: object, real: object) -> None:
+    if said != real:
+        raise ConfigError(
+            f"[predictor] says {key} = {shown(said)}, but the predictor of {path} has "
+            f"{shown(real)}."
+        )
 
 
 def begin(trainer: Trainer, path: Path, predictor: bool) -> None:
@@ -120,7 +150,9 @@ def begin(trainer: Trainer, path: Path, predictor: bool) -> None:
     own = trainer.context_encoder.state_dict()
     for encoder in (trainer.context_encoder, trainer.target_encoder):
         encoder.load_state_dict({k: state[k] for k in own})
-    if predictor:
+    if predictor and is_run_folder(path):
+        trainer.predictor.load_state_dict(open_predictor(path).state_dict())
+    elif predictor:
         load_predictor(trainer.predictor, path)
 
 

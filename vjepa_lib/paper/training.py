@@ -15,11 +15,13 @@ from filelock import FileLock, Timeout
 
 from vjepa_lib import study
 from vjepa_lib.errors import ConfigError, RunStoreError
+from vjepa_lib.model.checkpoint_files import PREDICTOR_FILE
 from vjepa_lib.model.vit import Encoder
 from vjepa_lib.paper.config import Regime, Settings
 from vjepa_lib.paper.rows import training_rows
 from vjepa_lib.paper.started import begin, beginning, write_beginning
 from vjepa_lib.study.fingerprint import training_code
+from vjepa_lib.study.run_folders import keeps_predictor
 from vjepa_lib.study.store import RunStore, config_hash
 from vjepa_lib.training.distributed import World, check_device, start
 from vjepa_lib.training.memory import TRAINING, told_what_to_change
@@ -164,7 +166,8 @@ def train(settings: Settings, run: TrainingRun, progress: bool = True) -> Path:
     Returns
     -------
     Path
-        Folder of the finished run: configuration, curves, provenance, `encoder.safetensors`.
+        Folder of the finished run: configuration, curves, provenance, `encoder.safetensors`, and
+        `predictor.safetensors` where the settings keep it.
 
     Raises
     ------
@@ -186,11 +189,19 @@ def train(settings: Settings, run: TrainingRun, progress: bool = True) -> Path:
             done = _pretrained(settings, run, store.partial(run), progress)
 
             def keep() -> None:
-                metrics, curves = _kept(done, store.partial(run), world.size)
+                metrics, curves = _kept(settings, done, store.partial(run), world.size)
                 store.save(run, metrics, curves, time.perf_counter() - before)
 
             world.once(keep)
-    return store.path(run)
+    path = store.path(run)
+    if settings.keep_predictor and not keeps_predictor(path) and world.rank == 0:
+        print(
+            f"{path} was trained without keep_predictor and has no predictor: delete this folder "
+            "to train it again with one.",
+            file=sys.stderr,
+            flush=True,
+        )
+    return path
 
 
 def _pretrained(settings: Settings, run: TrainingRun, folder: Path, progress: bool) -> Pretrained:
@@ -252,9 +263,13 @@ def _agree_on(file: Path, world: World, patience: int = 30) -> None:
     )
 
 
-def _kept(done: Pretrained, folder: Path, processes: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Leave the encoder where the store takes it from; (metrics, curves)."""
+def _kept(
+    settings: Settings, done: Pretrained, folder: Path, processes: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Leave encoder and predictor where the store takes them from; (metrics, curves)."""
     save_weights(folder / study.ENCODER_FILE, done.encoder.state_dict())
+    if settings.keep_predictor:
+        save_weights(folder / PREDICTOR_FILE, done.predictor.state_dict())
     last = done.curves.iloc[[-1]] if len(done.curves) else pd.DataFrame({"step": [-1]})
     return last.assign(processes=processes), done.curves
 
@@ -263,7 +278,8 @@ def train_one(
     settings: Settings, run: TrainingRun, folder: Path, device: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`train` for `store.ensure`, which locks and stores itself."""
-    return _kept(_pretrained(replace(settings, device=device), run, folder, False), folder, 1)
+    settings = replace(settings, device=device)
+    return _kept(settings, _pretrained(settings, run, folder, False), folder, 1)
 
 
 def load_encoder(settings: Settings, run: TrainingRun) -> Encoder:

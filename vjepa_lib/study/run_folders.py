@@ -8,19 +8,23 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from vjepa_lib.errors import CompanionError, ConfigError, DataError
-from vjepa_lib.model.checkpoint_files import count_of
+from vjepa_lib.model.checkpoint_files import PREDICTOR_FILE, count_of
 from vjepa_lib.model.checkpoints import open_encoder
-from vjepa_lib.model.vit import Encoder, EncoderConfig
+from vjepa_lib.model.vit import Encoder, EncoderConfig, Predictor, PredictorConfig
 from vjepa_lib.settings import override
 from vjepa_lib.study.integrity import MANIFEST, check_file
 
 ENCODER_FILE = "encoder.safetensors"
+
+T = TypeVar("T")
 
 
 def is_run_folder(path: str | Path) -> bool:
@@ -73,27 +77,14 @@ def open_run(
     folder = folder.parent if folder.name == ENCODER_FILE else folder
     config = read_run_config(folder)
     path = folder / ENCODER_FILE
-    table = config["train"]["encoder"]
-    given = {k: v for k, v in table.items() if v is not None}
-    try:
-        cfg = override(EncoderConfig(), given, str(folder / "config.json"))
-        if table.get("rope_reference", 0) is None:  # TOML, and so `override`, has no null
-            cfg = replace(cfg, rope_reference=None)
-    except ConfigError as error:
-        raise DataError(str(error)) from None
+    cfg = _settings(EncoderConfig(), config["train"]["encoder"], folder / "config.json")
     cfg = replace(
         cfg,
         height=size or cfg.height,
         width_px=size or cfg.width_px,
         frames=frames or cfg.frames,
     )
-    try:
-        state = load_file(check_file(folder, ENCODER_FILE) if _listed(folder) else path)
-    except (CompanionError, SafetensorError, OSError) as error:
-        raise DataError(
-            f"{path} is damaged ({getattr(error, 'strerror', None) or error}): copy the run's "
-            "folder again."
-        ) from None
+    state = _weights(folder, ENCODER_FILE)
     if count_of(state, "blocks.", str(path)) != cfg.depth:
         raise _unlike(path)
     with torch.device("meta"):  # shapes only: what does not fit must not take memory first
@@ -103,6 +94,75 @@ def open_run(
     encoder = Encoder(cfg)
     encoder.load_state_dict(state)
     return encoder.requires_grad_(False).eval(), config
+
+
+def _settings(defaults: T, table: dict, path: Path) -> T:
+    """Settings from a table of `config.json`, where None may stand; TOML has no word for it."""
+    try:
+        made = override(defaults, {k: v for k, v in table.items() if v is not None}, str(path))
+        empty = {k: None for k, v in table.items() if v is None and hasattr(made, k)}
+        return replace(made, **empty)
+    except ConfigError as error:
+        raise DataError(str(error)) from None
+
+
+def _weights(folder: Path, name: str) -> dict[str, Tensor]:
+    """Tensors of one of a run's files."""
+    path = folder / name
+    try:
+        return load_file(check_file(folder, name) if _listed(folder) else path)
+    except (CompanionError, SafetensorError, OSError) as error:
+        raise DataError(
+            f"{path} is damaged ({getattr(error, 'strerror', None) or error}): copy the run's "
+            "folder again."
+        ) from None
+
+
+def keeps_predictor(folder: str | Path) -> bool:
+    """Whether a run's folder (or its encoder's path) has the run's predictor."""
+    folder = Path(folder)
+    folder = folder.parent if folder.name == ENCODER_FILE else folder
+    return is_run_folder(folder) and (folder / PREDICTOR_FILE).is_file()
+
+
+def predictor_config(folder: str | Path) -> PredictorConfig:
+    """The predictor's sizes of a run's folder.
+
+    Raises
+    ------
+    DataError : `config.json` is damaged, or does not have them.
+    """
+    folder = Path(folder)
+    folder = folder.parent if folder.name == ENCODER_FILE else folder
+    table, path = read_run_config(folder)["train"].get("predictor"), folder / "config.json"
+    if not isinstance(table, dict):
+        raise DataError(f"{path} has no sizes of a predictor: copy the run's folder again.")
+    return _settings(PredictorConfig(), table, path)
+
+
+def open_predictor(folder: str | Path) -> Predictor:
+    """The predictor of a run's folder, at the size of the run's clips.
+
+    Raises
+    ------
+    DataError : a file is missing, damaged, or does not belong to the other.
+    """
+    folder = Path(folder)
+    folder = folder.parent if folder.name == ENCODER_FILE else folder
+    sizes, path = predictor_config(folder), folder / PREDICTOR_FILE
+    encoder = _settings(
+        EncoderConfig(), read_run_config(folder)["train"]["encoder"], folder / "config.json"
+    )
+    state = _weights(folder, PREDICTOR_FILE)
+    if count_of(state, "blocks.", str(path)) != sizes.depth:
+        raise _unlike(path)
+    with torch.device("meta"):
+        outline = Predictor(encoder, sizes).state_dict()
+    if {k: v.shape for k, v in outline.items()} != {k: v.shape for k, v in state.items()}:
+        raise _unlike(path)
+    predictor = Predictor(encoder, sizes)
+    predictor.load_state_dict(state)
+    return predictor.requires_grad_(False).eval()
 
 
 def _listed(folder: Path) -> bool:
