@@ -13,7 +13,15 @@ import pandas as pd
 from vjepa_lib import study
 from vjepa_lib.analysis import statistics, transfer_score
 from vjepa_lib.analysis.transfer_elsewhere import other_direction, settings_that_turn
-from vjepa_lib.analysis.transfer_evidence import Evidence, against, number, told, verdict, ways
+from vjepa_lib.analysis.transfer_evidence import (
+    Evidence,
+    against,
+    number,
+    side,
+    told,
+    verdict,
+    ways,
+)
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
     DECISIVE_SEEDS,
@@ -67,11 +75,19 @@ def combination(e: Evidence) -> str | None:
         rows = list(found[found.whole == whole].itertuples())
         parts = " and ".join(
             f"{told(r)} against {TITLES[r.part]}"
-            + ("" if r.outcomes else f" (Holm p {r.p_adjusted:.2g})")
+            + ("" if r.outcomes else f" (Holm p {_p(r.p_adjusted)}{_same(r, e.margin)})")
             for r in rows
         )
         said.append(f"{TITLES[whole]} {verdict(*rows)}: {parts}")
     return f"Zero-shot transfer to shifted worlds: {'; '.join(said)}."
+
+
+def _p(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-3 else "below 0.001"
+
+
+def _same(row, margin: float) -> str:
+    return f"; the same within {margin:g} points" if side(row) == "same" else ""
 
 
 def new_clips(e: Evidence) -> str | None:
@@ -200,17 +216,17 @@ def keeps(e: Evidence) -> str | None:
         return None
     found = [
         transfer_score.of_study(transfer_score.scores(e.shares(reading)))
-        for reading in ("source", "zero-shot", "re-trained")
+        for reading in ("source", "zero-shot", "zero-shot, farthest", "re-trained")
     ]
     said = []
     for variant in DECISIVE:
         means = [t[t.variant == variant].score.mean() for t in found]
         kept = statistics.kept_share(means[0], means[1])
-        share = "" if pd.isna(kept) else f", {kept:.0f} % kept"
-        levels = (
-            f"{means[0]:.0f} on the source, {means[1]:.0f} zero-shot, {means[2]:.0f} re-trained"
+        share = "" if pd.isna(kept) else f" ({kept:.0f} % kept)"
+        said.append(
+            f"{TITLES[variant]} {means[0]:.0f} on the source, {means[1]:.0f} zero-shot{share}, at "
+            f"severity 4 {means[2]:.0f} zero-shot and {means[3]:.0f} re-trained"
         )
-        said.append(f"{TITLES[variant]} {levels}{share}")
     return f"Scores: {'; '.join(said)}."
 
 

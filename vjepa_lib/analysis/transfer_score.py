@@ -66,6 +66,8 @@ READINGS = {
     "zero-shot neighbours": Reading("neighbours", "source"),
     "zero-shot 1 label": Reading("few_1", "source"),
     "zero-shot 10 labels": Reading("few_10", "source"),
+    # What a probe trained anew there, at the last severity, compares with.
+    "zero-shot, farthest": Reading("linear", "source", (worlds.SEVERITIES[-1],)),
     "re-trained": Reading("linear", "target", (worlds.SEVERITIES[-1],)),
     "re-trained neighbours": Reading("neighbours", "target", (worlds.SEVERITIES[-1],)),
     "re-trained 10 labels": Reading("few_10", "target", (worlds.SEVERITIES[-1],)),

@@ -47,7 +47,11 @@ def answer(e: Evidence) -> pd.DataFrame:
     -------
     Rows of `levels` with `reading`, the title of its panel.
     """
-    asked = {"source": "on the source", "zero-shot": "zero-shot", "re-trained": "re-trained"}
+    asked = {
+        "source": "on the source",
+        "zero-shot": "zero-shot, severities 1-4",
+        "re-trained": "re-trained, severity 4",
+    }
     found = [levels(e, reading=key).assign(reading=title) for key, title in asked.items()]
     return pd.concat(found, ignore_index=True)
 
