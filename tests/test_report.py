@@ -40,6 +40,18 @@ def test_page(folder, tmp_path):
     assert "1 figures and 2 tables from 1 notebooks and 2 training runs" in page
 
 
+def test_recorded_runs_have_no_folder_to_lead_to(folder, tmp_path):
+    """Their addresses stand there; one that was also trained here has its link."""
+    path = folder / "07_curve.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shown": ["small, recorded"]}))
+    page = report.build(folder, tmp_path / "runs").read_text()
+    assert "<code>ab12</code>" in page and "provenance.json" not in page
+    (tmp_path / "runs" / "ab12").mkdir(parents=True)
+    (tmp_path / "runs" / "ab12" / "provenance.json").touch()
+    page = report.build(folder, tmp_path / "runs").read_text()
+    assert 'href="../runs/ab12/provenance.json"' in page and "cd34/" not in page
+
+
 def test_entries(folder):
     table = report.entries(folder)
     assert table.name.tolist() == ["07_curve", "07_empty", "07_numbers"]

@@ -46,9 +46,8 @@ def execute(path: Path, built: Path, html: Path, settings: dict) -> str | None:
     """Run one notebook and export it to HTML; a sentence if it failed."""
     import nbformat
     import papermill
-    from nbconvert import HTMLExporter
 
-    from vjepa_lib.show import found
+    from vjepa_lib.show import exported, found
 
     try:
         papermill.execute_notebook(
@@ -63,8 +62,7 @@ def execute(path: Path, built: Path, html: Path, settings: dict) -> str | None:
     except papermill.PapermillExecutionError as error:
         return f"{path.stem}: {error.ename}: {error.evalue} (see {built / path.name})"
     done = nbformat.read(built / path.name, as_version=4)
-    body, _ = HTMLExporter().from_notebook_node(done)
-    (html / f"{path.stem}.html").write_text(body)
+    exported.write(done, path, html)
     found.keep(done, path.stem, html)
     return None
 

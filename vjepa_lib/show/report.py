@@ -84,7 +84,16 @@ def _kinds(entry: dict) -> list[str]:
     return found_kinds or ["live" if entry["profile"] else "published"]
 
 
-def _origin(entry: dict, runs: str) -> str:
+def _run(run: str, entry: dict, runs: str, folder: Path) -> str:
+    """A run's address, which leads to its folder; a recorded run has none unless made here, too."""
+    said = f"<code>{html.escape(run[:6])}</code>"
+    here = folder / runs / quote(run, safe="") / "provenance.json"
+    if "recorded" in _kinds(entry) and not here.exists():
+        return said
+    return f'<a href="{html.escape(quote(runs))}/{_link(run, "provenance.json")}">{said}</a>'
+
+
+def _origin(folder: Path, entry: dict, runs: str) -> str:
     source = f"commit <code>{html.escape(entry['commit'][:12])}</code>"
     if entry["sources"]:
         source += "; " + html.escape(", ".join(entry["sources"]))
@@ -92,11 +101,7 @@ def _origin(entry: dict, runs: str) -> str:
         if code != "today":
             source += f"; {html.escape(shown)}: made by the code of {html.escape(code)}"
     if entry["runs"]:
-        links = " ".join(
-            f'<a href="{html.escape(quote(runs))}/{_link(r, "provenance.json")}">'
-            f"<code>{html.escape(r[:6])}</code></a>"
-            for r in entry["runs"]
-        )
+        links = " ".join(_run(r, entry, runs, folder) for r in entry["runs"])
         source += (
             f"; <details><summary>{len(entry['runs'])} runs, each with its configuration and "
             f"provenance</summary>{links}</details>"
@@ -167,7 +172,7 @@ def _artefact(folder: Path, entry: dict, runs: str) -> str:
     kinds = " ".join(_kinds(entry))
     return (
         f'<figure class="artefact {kinds}">{shown}<figcaption>{title}</figcaption>'
-        f"{_origin(entry, runs)}</figure>"
+        f"{_origin(folder, entry, runs)}</figure>"
     )
 
 
