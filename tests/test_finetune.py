@@ -497,6 +497,25 @@ def test_its_export_says_what_it_is(lab, tmp_path, head):
     assert "Frozen" not in card and "steps of ?" not in card
 
 
+def test_a_fine_tuned_encoder_is_read_as_any_other(lab, labels, capsys):
+    """Frozen, by the probes of a benchmark; `--device` goes before the settings' own."""
+    path = lab()
+    assert command(path) == 0
+    s = load_settings(path)
+    folder = s.store.path(paper.finetuning_run(s, 3))
+    more = (
+        f'[benchmarks]\nucf101 = "{labels}"\n[probes]\nepochs = 1\nlinear_epochs = 1\nheads = 2\n'
+    )
+    path.write_text(path.read_text().replace('"cpu"', '"none"') + more)
+    assert main(["probe", "--config", str(path), "--encoder", str(folder)]) == 2
+    assert "Unknown device 'none'" in capsys.readouterr().err
+    read = ["probe", "--config", str(path), "--encoder", str(folder), "--device", "cpu"]
+    assert main(read) == 0
+    assert folder.name in capsys.readouterr().out
+    assert main(["table", "--config", str(path), "--out", str(path.parent / "out")]) == 0
+    assert len(list((path.parent / "out").iterdir())) == 4  # of readings and of fine-tunings
+
+
 # --- what is documented -------------------------------------------------------------------------
 
 DOCS = (Path(__file__).resolve().parent.parent / "docs" / "paper_protocol.md").read_text()

@@ -49,6 +49,32 @@ def test_environment_yml_installs_what_the_makefile_does():
     assert f"torch=={pins()['torch']}" in make and "-e '.[notebooks,test,site]'" in make
 
 
+def test_binder_builds_the_same_environment():
+    """In a folder that Binder prefers to the Dockerfile at the root, with paths from there."""
+    root, binder = (
+        yaml.safe_load((ROOT / folder / "environment.yml").read_text())
+        for folder in (".", ".binder")
+    )
+    own = binder["dependencies"][-1]["pip"]
+    assert "-c ../constraints.txt" in own and "-e ..[notebooks,test,site]" in own
+    own[:] = [x.replace("../", "").replace("..[", ".[") for x in own]
+    assert binder == root
+
+
+def test_the_image_and_the_workflow_are_made_as_the_makefile_makes_them():
+    image = (ROOT / "Dockerfile").read_text()
+    floor = PROJECT["requires-python"].removeprefix(">=")
+    assert f"FROM python:{floor}-" in image and "RUN make install TORCH=${TORCH}" in image
+    assert ".venv/bin/python" in image and "install" in (ROOT / "Makefile").read_text()
+    job = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"][0] == floor
+    last = job["steps"][-1]
+    assert last["run"] == "bash .ci/run" and last["env"]["PYTHON"] == "python${{ matrix.python }}"
+    # The Makefile makes its environment with the Python that PYTHON names.
+    script = (ROOT / ".ci/run").read_text()
+    assert "exec make test" in script and "for p in $(PYTHON)" in (ROOT / "Makefile").read_text()
+
+
 def test_required_packages_are_dependencies():
     everything = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
     names = set(map(name_of, everything))

@@ -62,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "probe":
             command.add_argument(
-                "--encoder", type=Path, help="released weights: a file or a folder"
+                "--encoder",
+                type=Path,
+                help="released weights, a file or a folder; or a run's folder",
             )
             command.add_argument(
                 "--benchmarks", help="comma-separated; default: all with a manifest"

@@ -17,13 +17,13 @@ from vjepa_lib import study
 from vjepa_lib.errors import ConfigError, unknown
 from vjepa_lib.evaluation.features import read_features
 from vjepa_lib.evaluation.probes import attentive_probe, linear_probe
-from vjepa_lib.model.checkpoints import open_encoder
 from vjepa_lib.model.vit import Encoder, EncoderConfig
 from vjepa_lib.paper.config import PROTOCOLS, Heads, Protocol, Settings, load_settings
 from vjepa_lib.paper.rows import last_change, rows_of
 from vjepa_lib.paper.training import TrainingRun, load_encoder
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import code_of, parts, training_code
+from vjepa_lib.study.run_folders import ENCODER_FILE, open_any
 from vjepa_lib.study.store import config_hash
 from vjepa_lib.training.distributed import check_device
 from vjepa_lib.training.memory import READING, told_what_to_change
@@ -212,11 +212,12 @@ def evaluate_official(
     settings: Settings | str | Path = "paper.toml",
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Read released weights with the paper's probes, as our own encoders are read.
+    """Read released weights, or any run's encoder, with the paper's probes.
 
     Parameters
     ----------
-    path : checkpoint of the `vjepa2` repository, or a Hugging Face file or folder.
+    path : checkpoint of the `vjepa2` repository, a Hugging Face file or folder, or the folder of a
+        run, for instance of a fine-tuned encoder.
     benchmarks : names; None for all that have a manifest.
     settings : Settings, or the TOML file of them.
 
@@ -231,8 +232,10 @@ def evaluate_official(
     """
     if not isinstance(settings, Settings):
         settings = load_settings(settings)
-    encoder, _ = open_encoder(path, settings.model.height, settings.model.frames)
-    names = {"variant": "official", "form": Path(path).name, "regime": "official", "seed": 0}
+    encoder = open_any(path, settings.model.height, settings.model.frames)
+    file = Path(path).absolute()
+    name = (file.parent if file.name == ENCODER_FILE else file).name
+    names = {"variant": "official", "form": name, "regime": "official", "seed": 0}
     digest = hashlib.sha256(repr(encoder.cfg).encode())
     for name, value in sorted(encoder.state_dict().items()):
         digest.update(name.encode() + value.contiguous().numpy().tobytes())
