@@ -83,22 +83,34 @@ def test_weights_are_chosen_on_the_source_and_not_on_the_target(evidence):
     base = study_of({"vclr": 60, "ld+vclr": 40, "ld": 30}, seeds)
     new = pd.concat([r[r.kind == "pretrain"] for r in (light, heavy, base)])
     readings = pd.concat([evidence.readings, new[new.variant != "random_init"]])
-    e = transfer_answer.Evidence(readings)
     seen = [
         *(looks("vclr", "", 60), looks("ld+vclr", "", 40), looks("ld", "", 50)),
         # What is read best in the targets is not what is read best in the source.
         *(looks("ld+vclr", "ld x0.1", 30), looks("ld+vclr", "vclr x10", 70)),
         *(looks("vclr", "vclr x10", 20), looks("ld", "steps 150", 90)),
+        # The planned seeds have no part in the choice.
+        *(looks("vclr", "", 10, SEEDS), looks("ld", "", 10, SEEDS)),
+        looks("ld+vclr", "ld x0.1", 99, SEEDS),
     ]
-    table = transfer_elsewhere.weights(e, pd.concat(seen))
-    chosen = table[table.chosen].drop_duplicates("variant").set_index("variant")
+    e = transfer_answer.Evidence(readings, curves=pd.concat(seen))
+    table = transfer_elsewhere.weights(e)
+    chosen = table[table.chosen & table.choosing].drop_duplicates("variant").set_index("variant")
     assert chosen.changed.to_dict() == {"vclr": "", "ld+vclr": "vclr x10", "ld": ""}
     assert chosen.tried.to_dict() == {"vclr": 2, "ld+vclr": 3, "ld": 1}
-    said = transfer_elsewhere.with_chosen_weights(table)
-    assert "LD with VCLR vclr x10 of 3 tried" in said and "VCLR as in the study of 2" in said
-    assert "LD with VCLR against VCLR -1" in said and "LD with VCLR against LD +" in said
-    assert transfer_elsewhere.weights(e, looks("vclr", "", 60)).empty
-    assert transfer_elsewhere.with_chosen_weights(pd.DataFrame()) is None
+    said = transfer_elsewhere.with_chosen_weights(e)
+    assert "LD with VCLR vclr x10 of 3" in said and "VCLR as published of 2" in said
+    assert "3 seeds of the choice" in said
+    assert "harms: -1" in said and "against VCLR" in said and "against LD" in said
+    # With runs of other seeds at the chosen weights it is those that are told.
+    fresh = study_of({"ld+vclr": 80}, SEEDS, "vclr x10")
+    more = pd.concat([readings, fresh[(fresh.kind == "pretrain") & (fresh.changed != "")]])
+    seen.append(looks("ld+vclr", "vclr x10", 1, SEEDS))
+    said = transfer_elsewhere.with_chosen_weights(
+        transfer_answer.Evidence(more, curves=pd.concat(seen))
+    )
+    assert "4 seeds that had no part in it: LD with VCLR helps: +" in said
+    assert transfer_elsewhere.weights(evidence).empty
+    assert transfer_elsewhere.with_chosen_weights(evidence) is None
 
 
 def test_what_falls_over_training_is_named():

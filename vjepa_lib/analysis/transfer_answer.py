@@ -12,16 +12,12 @@ import pandas as pd
 
 from vjepa_lib import study
 from vjepa_lib.analysis import statistics, transfer_score
-from vjepa_lib.analysis.transfer_elsewhere import other_direction, settings_that_turn
-from vjepa_lib.analysis.transfer_evidence import (
-    Evidence,
-    against,
-    number,
-    side,
-    told,
-    verdict,
-    ways,
+from vjepa_lib.analysis.transfer_elsewhere import (
+    other_direction,
+    settings_that_turn,
+    with_chosen_weights,
 )
+from vjepa_lib.analysis.transfer_evidence import Evidence, against, judged, number, told, ways
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
     DECISIVE_SEEDS,
@@ -70,24 +66,7 @@ def combination(e: Evidence) -> str | None:
     found = e.contrasts()
     if len(found) < len(PRIMARY):
         return None
-    said = []
-    for whole in dict.fromkeys(w for w, _ in PRIMARY):
-        rows = list(found[found.whole == whole].itertuples())
-        parts = " and ".join(
-            f"{told(r)} against {TITLES[r.part]}"
-            + ("" if r.outcomes else f" (Holm p {_p(r.p_adjusted)}{_same(r, e.margin)})")
-            for r in rows
-        )
-        said.append(f"{TITLES[whole]} {verdict(*rows)}: {parts}")
-    return f"Zero-shot transfer to shifted worlds: {'; '.join(said)}."
-
-
-def _p(p: float) -> str:
-    return f"{p:.2g}" if p >= 1e-3 else "below 0.001"
-
-
-def _same(row, margin: float) -> str:
-    return f"; the same within {margin:g} points" if side(row) == "same" else ""
+    return f"Zero-shot transfer to shifted worlds: {judged(found, e.margin)}."
 
 
 def new_clips(e: Evidence) -> str | None:
@@ -264,6 +243,7 @@ def fallen(table: pd.DataFrame) -> str | None:
 
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combination,
+    with_chosen_weights,
     levels,
     parts,
     recorded,

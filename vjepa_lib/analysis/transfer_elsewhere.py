@@ -11,8 +11,15 @@ import re
 import pandas as pd
 
 from vjepa_lib.analysis import transfer_score
-from vjepa_lib.analysis.transfer_evidence import Evidence, against, number, side, told
-from vjepa_lib.analysis.transfer_score import DECISIVE, TITLES
+from vjepa_lib.analysis.transfer_evidence import (
+    Evidence,
+    against,
+    judged,
+    number,
+    side,
+    told,
+)
+from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, TITLES
 from vjepa_lib.datasets import worlds
 
 OTHER_WORLD = "digits"
@@ -65,24 +72,23 @@ def other_direction(e: Evidence) -> str | None:
     )
 
 
-def weights(e: Evidence, curves: pd.DataFrame) -> pd.DataFrame:
+def weights(e: Evidence) -> pd.DataFrame:
     """What each weight of the terms gives: on the source's validation clips, and zero-shot.
 
-    The setting of a variant with the best source is marked as chosen; test clips and targets have
-    no part in the choice.
-
-    Parameters
-    ----------
-    curves : of `transfer_recorded.curves`, whose last `source_<task>` are read.
+    The setting of a variant with the best source is chosen, by the seeds that the planned contrasts
+    do not use; neither test clips nor targets have a part in it.
 
     Returns
     -------
-    DataFrame, a row a run of the seeds that the settings share: `variant`, `changed` ('' for the
-    study's weights), `seed`, `source` (validation accuracy, mean over tasks, %), `score` (zero-shot
-    transfer), `clips`, `points`, `tried` (settings of the variant), `chosen`. Empty without runs of
-    other weights.
+    DataFrame, a row a run: `variant`, `changed` ('' for the study's weights), `seed`, `source`
+    (validation accuracy at the end of the training, mean over tasks, %), `score` (zero-shot
+    transfer), `clips`, `points`, `tried` (settings of the variant), `chosen` (whether the run has
+    the chosen setting), `choosing` (whether its seed took part in the choice). Empty without runs
+    of other weights.
     """
-    rows = curves[curves.pretrained_on == "rendered"]
+    if e.curves.empty:
+        return pd.DataFrame()
+    rows = e.curves[e.curves.pretrained_on == "rendered"]
     rows = rows[[bool(re.fullmatch(r"(\w+ x[\d.]+(, )?)*", c)) for c in rows.changed]]
     looked = [f"source_{t}" for t in worlds.TASKS]
     last = rows.dropna(subset=looked).sort_values("step").groupby("run").tail(1)
@@ -92,43 +98,66 @@ def weights(e: Evidence, curves: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     keys = ["variant", "changed", "seed"]
     found = last[[*keys, "source"]].merge(pd.concat(scored), on=keys)
-    other = found[found.changed != ""].groupby(["variant", "changed"]).seed.agg(set)
-    found = found[found.seed.isin(set.intersection(*other)) & found.variant.isin(DECISIVE)]
-    means = found.groupby(["variant", "changed"]).source.mean()
-    best = {v: m.idxmax()[1] for v, m in means.groupby(level="variant")}
-    tried = found.groupby("variant").changed.nunique()
+    found = found[found.variant.isin(DECISIVE)]
+    choosing = ~found.seed.isin(DECISIVE_SEEDS)
+    # Only seeds that every other weight was tried with can compare them.
+    other = found[choosing & (found.changed != "")].groupby(["variant", "changed"]).seed.agg(set)
+    if other.empty:
+        return pd.DataFrame()
+    asked = found[choosing & found.seed.isin(set.intersection(*other))]
+    best = {
+        variant: means.idxmax()[1]
+        for variant, means in asked.groupby(["variant", "changed"]).source.mean().groupby(level=0)
+    }
+    # Where one setting was tried there was no choice, and the study's own stands.
+    chosen = found.variant.map(best).fillna("")
     found = found.assign(
-        tried=found.variant.map(tried),
-        chosen=[best[v] == c for v, c in zip(found.variant, found.changed, strict=True)],
+        tried=found.variant.map(asked.groupby("variant").changed.nunique()).fillna(1).astype(int),
+        chosen=found.changed == chosen,
+        choosing=found.seed.isin(asked.seed),
     )
-    return found[[*keys, "source", "score", "clips", "points", "tried", "chosen"]]
+    columns = [*keys, "source", "score", "clips", "points", "tried", "chosen", "choosing"]
+    return found[found.choosing | found.seed.isin(DECISIVE_SEEDS)][columns]
 
 
-def with_chosen_weights(table: pd.DataFrame) -> str | None:
+def chosen_contrasts(table: pd.DataFrame) -> pd.DataFrame:
     """The primary contrasts when every variant has the weights that its source chose.
+
+    Of seeds that took no part in the choice; before two of them are recorded, of those that did.
 
     Parameters
     ----------
     table : of `weights`.
+
+    Returns
+    -------
+    Of `transfer_score.contrasts`, with `choosing`.
     """
-    if table.empty:
-        return None
-    own = table[table.chosen]
-    found = transfer_score.contrasts(own, seeds=None, family="chosen weights")
-    found = found[[r.whole in _tuned(own) for r in found.itertuples()]]
-    if found.empty:
+    for choosing in (False, True):
+        own = table[table.chosen & (table.choosing == choosing)]
+        found = transfer_score.contrasts(own, seeds=None, family="chosen weights")
+        found = found[found.whole.isin(table[table.tried > 1].variant)]
+        if len(found):
+            return found.assign(choosing=choosing)
+    return found
+
+
+def with_chosen_weights(e: Evidence) -> str | None:
+    """Whether the answer depends on the weights: the contrasts with those the source chose."""
+    table = weights(e)
+    found = chosen_contrasts(table) if len(table) else table
+    said = judged(found, e.margin) if len(found) else ""
+    if not said:
         return None
     picked = ", ".join(
-        f"{TITLES[r.variant]} {r.changed or 'as in the study'} of {r.tried} tried"
-        for r in own.drop_duplicates("variant").itertuples()
+        f"{TITLES[r.variant]} {r.changed or 'as published'} of {r.tried}"
+        for r in table[table.chosen].drop_duplicates("variant").itertuples()
         if r.tried > 1
     )
-    said = ", ".join(f"{against(r)} {told(r)}" for r in found.itertuples())
+    fewest, most = found.n_seeds.min(), found.n_seeds.max()
+    seeds = f"{fewest:.0f}" if fewest == most else f"{fewest:.0f} to {most:.0f}"
+    kind = "seeds of the choice" if found.choosing.any() else "seeds that had no part in it"
     return (
-        f"With weights chosen on the source's validation clips ({picked}; "
-        f"{found.n_seeds.min():.0f} seeds, not corrected): {said}."
+        f"With weights chosen on the source's validation clips ({picked} settings tried), on "
+        f"{seeds} {kind}: {said}."
     )
-
-
-def _tuned(own: pd.DataFrame) -> set[str]:
-    return set(own[own.tried > 1].variant)

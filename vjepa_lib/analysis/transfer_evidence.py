@@ -23,11 +23,13 @@ class Evidence:
     Attributes
     ----------
     readings : of `transfer_recorded.load`.
+    curves : of `transfer_recorded.curves`; without them no weights are chosen.
     margin : points of the score within which a difference is called none.
     """
 
     readings: pd.DataFrame
     margin: float = MARGIN
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     def own(self, changed: str = "", on: str = "rendered") -> pd.DataFrame:
@@ -140,3 +142,33 @@ def verdict(first, second) -> str:
     if "below" in sides:
         return "harms"
     return "makes no difference" if sides == {"same"} else "is undecided"
+
+
+def judged(found: pd.DataFrame, margin: float) -> str:
+    """Every combination with its verdict and the contrasts behind it.
+
+    Parameters
+    ----------
+    found : of `transfer_score.contrasts`; combinations that lack a contrast are left out.
+    margin : points within which a difference is called none.
+    """
+    said = []
+    for whole in dict.fromkeys(w for w, _ in PRIMARY):
+        rows = list(found[found.whole == whole].itertuples())
+        if len(rows) < 2:
+            continue
+        parts = " and ".join(
+            f"{told(r)} against {TITLES[r.part]}"
+            + ("" if r.outcomes else f" (Holm p {_p(r.p_adjusted)}{_same(r, margin)})")
+            for r in rows
+        )
+        said.append(f"{TITLES[whole]} {verdict(*rows)}: {parts}")
+    return "; ".join(said)
+
+
+def _p(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-3 else "below 0.001"
+
+
+def _same(row, margin: float) -> str:
+    return f"; the same within {margin:g} points" if side(row) == "same" else ""

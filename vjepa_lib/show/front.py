@@ -42,7 +42,8 @@ _PIECE = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.
 @lru_cache(maxsize=1)
 def evidence() -> transfer_answer.Evidence:
     """Recorded runs of the transfer study."""
-    return transfer_answer.Evidence(transfer_recorded.load())
+    curves = transfer_recorded.curves()
+    return transfer_answer.Evidence(transfer_recorded.load(), curves=curves)
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +77,7 @@ def long_answer() -> str:
     said = transfer_answer.answered(
         evidence(), [ask for ask in transfer_answer.SENTENCES if ask not in first]
     )
-    fallen = transfer_answer.fallen(transfer_views.over_training(transfer_recorded.curves()))
+    fallen = transfer_answer.fallen(transfer_views.over_training(evidence().curves))
     return _bullets([*said, fallen] if fallen else said)
 
 
