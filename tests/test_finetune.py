@@ -466,6 +466,17 @@ def test_the_address_depends_on_rows_weights_and_settings_alone(lab, labels, tmp
     assert address(init="other") != first
 
 
+def test_a_training_that_only_lacks_its_readings_is_read(parts, tmp_path):
+    """Killed after the last step: nothing is trained further."""
+    file, recipe = tmp_path / "checkpoint.pt", setup(epochs=1, warmup_epochs=0)
+    first = tuned(parts, recipe, checkpoint=file)
+    again = tuned(parts, recipe, checkpoint=file, workers=1)
+    a, b = first.model.state_dict(), again.model.state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert all(np.array_equal(first.right[s][1], again.right[s][1]) for s in ("val", "test"))
+    pd.testing.assert_frame_equal(first.curves, again.curves)
+
+
 def test_a_checkpoint_of_another_setup_is_refused(parts, tmp_path):
     file = tmp_path / "checkpoint.pt"
     tuned(parts, setup(epochs=1, warmup_epochs=0), checkpoint=file)

@@ -108,6 +108,16 @@ def test_other_devices_run_out_too(error, says):
         raise error
 
 
+def test_a_loader_process_that_dies_is_told():
+    bus = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that workers "
+    says = "A loader process has too little memory: lower workers, or .*--shm-size"
+    for text in (bus, "DataLoader worker (pid(s) 7) exited unexpectedly"):
+        with pytest.raises(OutOfMemory, match=says), told_what_to_change("do less"):
+            raise RuntimeError(text)
+    with pytest.raises(RuntimeError, match="of its own"), told_what_to_change("do less"):
+        raise RuntimeError("Caught RuntimeError in DataLoader worker process 0: one of its own")
+
+
 def test_a_real_shortage_is_told_and_other_errors_are_left_alone():
     with pytest.raises(OutOfMemory, match="This machine"), told_what_to_change("do less"):
         torch.empty(2**60)

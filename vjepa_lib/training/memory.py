@@ -34,6 +34,12 @@ READING = (
 _OTHERS_SAY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
+LOADING = "lower workers, or give a container more shared memory (docker run --shm-size=8g)"
+
+# What PyTorch says when a loader process was killed, or found no place for its clips.
+_LOADER_SAYS = ("is killed by signal", "exited unexpectedly", "out of shared memory")
+
+
 def _short_of_memory(error: RuntimeError | MemoryError) -> str:
     """What has run out of memory, as a sentence begins; empty for another error."""
     text = str(error)
@@ -60,7 +66,10 @@ def told_what_to_change(advice: str) -> Iterator[None]:
         yield
         return
     except (RuntimeError, MemoryError) as error:
-        if not (what := _short_of_memory(error)):
+        what = _short_of_memory(error)
+        if any(words in str(error) for words in _LOADER_SAYS):
+            what, advice = "A loader process", LOADING
+        if not what:
             raise
     # Outside the handler: the error's traceback holds what is to be freed.
     if torch.cuda.is_available():
