@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,12 +14,16 @@ import torch
 from filelock import FileLock, Timeout
 
 from vjepa_lib import study
+from vjepa_lib.analysis import selection
 from vjepa_lib.analysis.statistics import proportion_interval
 from vjepa_lib.audit.published import load_results
 from vjepa_lib.errors import CompanionError, RunStoreError
+from vjepa_lib.paper import wide
 from vjepa_lib.paper.config import Settings
 from vjepa_lib.paper.finetuning import finetuned_table
 from vjepa_lib.paper.probing import ProbeRun, given_benchmarks, probe_run
+from vjepa_lib.paper.protocols import UNTRAINED, Group, differences, grouped
+from vjepa_lib.paper.readings import readings_of
 from vjepa_lib.paper.training import TrainingRun, training_run
 from vjepa_lib.study.store import RunStore, config_hash
 
@@ -38,7 +43,7 @@ class Planned:
 
 @lru_cache(maxsize=1)
 def published_rows() -> pd.DataFrame:
-    """Published accuracies under our names, with the epochs of their probes."""
+    """Published accuracies under our names, with the epochs and clips of their probes."""
     table = load_results().table.copy()
     name = table["variant"].str.replace(r"_seed\d+$", "", regex=True)
     ucf = (table["regime"] == "ucf101") & ("ucf_" + name).isin(study.STUDIED)
@@ -46,8 +51,10 @@ def published_rows() -> pd.DataFrame:
     probes = {theirs: ours for ours, theirs in _PUBLISHED_PROBES.items()}
     table["probe"] = table["probe"].replace(probes)
     new = {"pretrain_seed": "seed", "top1_percent": "published", "probe_epochs": "published_epochs"}
+    new |= {"n_val": "published_n_test", "n_train": "published_n_train"}
     table = table.rename(columns=new)
     columns = ["variant", "regime", "seed", "benchmark", "probe", "published", "published_epochs"]
+    columns += ["published_n_test", "published_n_train"]
     return table[columns].reset_index(drop=True)
 
 
@@ -127,100 +134,228 @@ def status(settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
+_KEYS = ["variant", "form", "regime", "seed"]
+AS_PUBLISHED = "as published"
+
+
 def table(settings: Settings) -> pd.DataFrame:
     """Every finished reading beside the published number; needs the run store and no data.
 
     Returns
     -------
-    DataFrame : regime, variant, form, seed, benchmark, probe, `top1` in percent with its 95 %
-        interval `low`, `high` (Wilson), `published`, `difference` in points, n_test, n_train,
-        broken, `epochs` of the probe here and `published_epochs` there, which differ for three
-        variants, extension, `init` (first digits of the weights a training began at, which has
-        no published number; 'random' without), trained_as, run.
+    DataFrame : `group` of one protocol (`table_and_groups` has them in words; an encoder that was
+        never trained stands in every group of its geometry), regime, variant, form, seed,
+        benchmark, probe, `top1` in percent with its 95 % interval `low`, `high` (Wilson),
+        `published`, `difference` in points, `differs` (what is not as published; empty without a
+        published number), n_test, n_train, broken, `epochs` of the probe here and
+        `published_epochs` there, which differ for three variants, extension, `init` (first digits
+        of the weights a training began at, which has no published number; 'random' without),
+        trained_as, `encoder` (one name a run, whatever names it stands for: `also`), `reading`
+        (benchmark and probe, and what was read where a group has several), run.
 
     Raises
     ------
     RunStoreError : no reading is finished.
     """
-    store, parts = settings.store, []
-    for file in sorted(store.root.glob("*/config.json")):
-        run = store.read(file.parent.name)
-        if run.config.get("kind") == "probe":
-            names = {k: run.config[k] for k in ("variant", "form", "regime", "seed", "encoder")}
-            began = _began_at(store, names["encoder"])
-            parts.append(run.metrics.assign(**names, run=run.hash, init=began))
-    if not parts:
-        raise RunStoreError(f"{store.root} has no finished reading: run 'train' and 'probe' first.")
-    stored = pd.concat(parts, ignore_index=True)
-    keys = ["variant", "form", "regime", "seed"]
-    stored["trained_as"] = stored["variant"] + " (" + stored["form"] + ")"
-    # One run can stand for several rows of the paper's table; what is not planned comes as it is.
+    return table_and_groups(settings)[0]
+
+
+def table_and_groups(settings: Settings) -> tuple[pd.DataFrame, list[Group], list[str]]:
+    """`table`, its groups, and a sentence for every run that could not be read."""
+    found = readings_of(settings.store)
+    out = _named(settings, found.table)
+    protocols = []
+    for row in out.itertuples():
+        protocol = found.protocols[row.run]
+        # Whatever regime an untrained encoder was asked for with, it is the same one.
+        free = row.variant == UNTRAINED and protocol["training"] == "known"
+        protocols.append(protocol if free else protocol | {"regime": row.regime})
+    groups, numbers = grouped(protocols)
+    out["differs"] = ["; ".join(differences(p)) for p in protocols]
+    out = out.assign(group=numbers).explode("group", ignore_index=True)
+    out["group"] = out["group"].astype(int)
+    out = _beside_published(out)
+    bounds = [proportion_interval(c, n) for c, n in zip(out["correct"], out["n_test"], strict=True)]
+    out["low"], out["high"] = ([100 * b[i] for b in bounds] for i in (0, 1))
+    out["encoder"], out["reading"] = _encoder_names(out), _reading_names(out)
+    out["also"] = _other_names(out)
+    columns = (
+        ["group", "regime", "variant", "form", "seed", "benchmark", "probe", "top1", "low", "high"]
+        + ["published", "difference", "differs", "n_test", "n_train", "broken", "epochs"]
+        + ["published_epochs", "extension", "init", "trained_as", "encoder", "also", "reading"]
+        + ["run"]
+    )
+    order = ["group", "regime", "variant", "form", "seed", "benchmark", "probe", "run"]
+    return out[columns].sort_values(order, ignore_index=True), groups, found.left_out
+
+
+def _named(settings: Settings, stored: pd.DataFrame) -> pd.DataFrame:
+    """Rows under the names of the plan; one run can stand for several rows of the paper's table."""
+    stored = stored.assign(trained_as=stored["variant"] + " (" + stored["form"] + ")")
     named, unplanned = [], np.ones(len(stored), bool)
     for row in plan(settings):
         like = study.recipe(row.variant, row.form, row.regime).canonical
         own = [like.variant, like.form, like.regime, row.seed]
-        here = (stored[keys] == own).all(axis=1).to_numpy()
-        named.append(stored[here].assign(**{k: getattr(row, k) for k in keys}))
+        here = (stored[_KEYS] == own).all(axis=1).to_numpy()
+        named.append(stored[here].assign(**{k: getattr(row, k) for k in _KEYS}))
         unplanned &= ~here
-    out = pd.concat([*named, stored[unplanned]], ignore_index=True)
-    published = published_rows().drop_duplicates(
-        ["variant", "regime", "seed", "benchmark", "probe"]
-    )
+    # What is not planned comes as it is.
+    return pd.concat([*named, stored[unplanned]], ignore_index=True)
+
+
+def _beside_published(out: pd.DataFrame) -> pd.DataFrame:
+    """The published numbers of the same names, and in `differs` what is not like them."""
+    keys = ["variant", "regime", "seed", "benchmark", "probe"]
+    published = published_rows().drop_duplicates(keys)
     out = out.merge(published.assign(form="released"), how="left")
     # The published rows began at random weights.
-    out.loc[out["init"] != "random", ["published", "published_epochs"]] = np.nan
+    shown = [c for c in published if c.startswith("published")]
+    out.loc[out["init"] != "random", shown] = np.nan
     out["difference"] = out["top1"] - out["published"]
-    bounds = [proportion_interval(c, n) for c, n in zip(out["correct"], out["n_test"], strict=True)]
-    out["low"], out["high"] = ([100 * b[i] for b in bounds] for i in (0, 1))
-    columns = (
-        ["regime", "variant", "form", "seed", "benchmark", "probe", "top1", "low", "high"]
-        + ["published", "difference", "n_test", "n_train", "broken", "epochs", "published_epochs"]
-        + ["extension", "init", "trained_as", "run"]
+    said = []
+    for row in out.itertuples():
+        own = [row.differs] if row.differs else []
+        for name, have, want in (
+            ("epochs of this probe", row.epochs, row.published_epochs),
+            ("test clips", row.n_test, row.published_n_test),
+            ("training clips of the probe", row.n_train, row.published_n_train),
+        ):
+            if not pd.isna(want) and have != want:
+                own.append(f"{have:,.0f} {name} (published {want:,.0f})")
+        said.append(("; ".join(own) or AS_PUBLISHED) if not pd.isna(row.published) else np.nan)
+    return out.assign(differs=pd.Series(said, out.index, dtype=object))
+
+
+# --- names that tell apart ------------------------------------------------------------------------
+
+
+def _encoder_names(out: pd.DataFrame) -> list[str]:
+    """One name a run: of its objective and form; of released weights their file and digest."""
+    names = []
+    for row in out.itertuples():
+        if row.variant == "official":
+            kind = f"{row.weights}, " if isinstance(row.weights, str) and row.weights else ""
+            names.append(f"{row.form} ({kind}{row.hashed[:8]})")
+        else:
+            variant, _, form = row.trained_as.partition(" (")
+            names.append(selection.name(variant, form.rstrip(")")))
+    keys = [out["group"], pd.Series(names, out.index)]
+    # A reader's row may have been changed between runs; then its terms are named too.
+    several = out["objective"].groupby(keys).transform("nunique") > 1
+    names = [
+        f"{name}: {objective or 'objective unknown'}" if more else name
+        for name, objective, more in zip(names, out["objective"], several, strict=True)
+    ]
+    keys = [out["group"], pd.Series(names, out.index), out["seed"]]
+    several = out["hashed"].groupby(keys).transform("nunique") > 1
+    return [
+        f"{name} [{hashed[:8]}]" if more else name
+        for name, hashed, more in zip(names, out["hashed"], several, strict=True)
+    ]
+
+
+def _other_names(out: pd.DataFrame) -> pd.Series:
+    """Names other than `encoder` that the plan has for the same runs of a group; '-' for none."""
+    called = pd.Series(
+        [selection.name(v, f) for v, f in zip(out["variant"], out["form"], strict=True)], out.index
     )
-    order = ["regime", "variant", "form", "seed", "benchmark", "probe"]
-    return out[columns].sort_values(order, ignore_index=True)
-
-
-def _began_at(store: RunStore, encoder: str) -> str:
-    """First digits of the checkpoint that an encoder's training began at, or 'random'."""
-    try:
-        config = json.loads((store.root / encoder / "config.json").read_text(encoding="utf-8"))
-        return config["init"][:8]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "random"
-
-
-def has_readings(store: RunStore) -> bool:
-    """Whether any reading of a frozen encoder is finished."""
-    return any(
-        store.read(file.parent.name).config.get("kind") == "probe"
-        for file in store.root.glob("*/config.json")
+    called = called.where((out["variant"] != "official") & (called != _plain(out)))
+    return called.groupby([out["group"], out["encoder"]]).transform(
+        lambda names: ", ".join(sorted(set(names.dropna()))) or "-"
     )
 
 
-def _files(name: str, rows: pd.DataFrame, hidden: list[str]) -> dict[str, str]:
-    """A table's file names and contents: whole as CSV, without some columns as Markdown."""
-    short = rows.drop(columns=hidden).astype(object)
-    short = short.where(short.notna(), None)
-    return {
-        f"{name}.csv": rows.to_csv(index=False),
-        f"{name}.md": short.to_markdown(index=False, floatfmt=".2f", missingval="") + "\n",
-    }
+def _plain(out: pd.DataFrame) -> pd.Series:
+    parts = out["trained_as"].str.rstrip(")").str.split(" (", n=1, regex=False)
+    return parts.map(lambda p: selection.name(p[0], p[-1]))
+
+
+_READ = {
+    "split": "split {}".format,
+    "antialias": lambda v: "with a low-pass" if v else "without a low-pass",
+    "train_per_class": lambda v: f"{v} training clips a class" if v else "all training clips",
+    "rows": lambda v: f"rows {v[:8]}",
+}
+
+
+def _reading_names(out: pd.DataFrame) -> list[str]:
+    """Benchmark and probe; where a group has several readings of that name, what was read."""
+    names = out["benchmark"] + ", " + out["probe"]
+    for column, words in _READ.items():
+        values = out[column].astype(str)
+        # The rows differ with the limit anyway: they are named only where nothing else does.
+        several = values.groupby([out["group"], names]).transform("nunique") > 1
+        told = ", " + out[column].map(words)
+        names = names.where(~several, names + told)
+    return names.tolist()
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+_SHOWN = ["regime", "variant", "form", "seed", "benchmark", "probe", "top1", "low", "high"]
+_SHOWN += ["published", "difference", "n_test", "n_train", "published_epochs", "trained_as"]
+
+
+def _readings_text(rows: pd.DataFrame, groups: Sequence[Group]) -> str:
+    """The long table in Markdown, a heading a group; marks lead to what is not as published."""
+    lines = []
+    for group in groups:
+        own = rows[rows["group"] == group.number]
+        notes: dict[str, str] = {}
+        marks = []
+        for said in own["differs"]:
+            differs = isinstance(said, str) and said != AS_PUBLISHED
+            marks.append(notes.setdefault(said, f"({len(notes) + 1})") if differs else "")
+        short = own[_SHOWN].copy()
+        several = own.groupby("benchmark")["reading"].transform("nunique")
+        several = several > own.groupby("benchmark")["probe"].transform("nunique")
+        short["benchmark"] = own["benchmark"].where(
+            ~several, own["reading"].str.split(", ").map(lambda p: ", ".join([p[0], *p[2:]]))
+        )
+        official = own["variant"] == "official"
+        told = official | own["encoder"].str.contains(r"[:\[]")
+        short["form"] = own["form"].where(~told, own["encoder"])
+        for column, places in (("published", ".2f"), ("difference", "+.2f")):
+            short[column] = [
+                "" if pd.isna(v) else f"{v:{places}} {m}".rstrip()
+                for v, m in zip(own[column], marks, strict=True)
+            ]
+        short = short.astype(object).where(short.notna(), None)
+        text = short.map(lambda v: v.replace("|", "\\|") if isinstance(v, str) else v)
+        lines += [f"## {group.title}", "", group.says, ""]
+        words = [0, 1, 2, 4, 5, 9, 10, 14]
+        lines += [
+            text.to_markdown(index=False, floatfmt=".2f", missingval="", disable_numparse=words)
+        ]
+        shared = "; ".join(differences(group.protocol))
+        for said, mark in notes.items():
+            own_part = said.removeprefix(shared) if shared else said
+            if own_part != said:
+                said = f"what the heading of the group says{own_part}"
+            lines += ["", f"{mark} Not as published: {said}."]
+        lines += [""]
+    return "\n".join(lines)
 
 
 def write_table(settings: Settings, folder: str | Path) -> list[Path]:
-    """The table as `paper_table.csv` and `.md`; fine-tunings as `finetuned_table.csv` and `.md`.
+    """The readings as `paper_table`, and over seeds as `paper_wide`: CSV, Markdown, LaTeX.
 
     Raises
     ------
-    RunStoreError : nothing is finished, or the folder cannot be written.
+    RunStoreError : no reading is finished, or the folder cannot be written.
     """
-    folder, texts = Path(folder), {}
-    tuned = finetuned_table(settings.store)
-    if len(tuned):
-        texts |= _files("finetuned_table", tuned, ["run", "epochs", "broken"])
-    if not texts or has_readings(settings.store):
-        texts = _files("paper_table", table(settings), ["run", "epochs", "broken"]) | texts
+    (done, groups, left_out), folder = table_and_groups(settings), Path(folder)
+    for said in left_out:
+        print(f"left out of the table: {said}", file=sys.stderr, flush=True)
+    tidy = wide.over_seeds(done, groups)
+    gone = "".join(f"Left out: {said}\n\n" for said in left_out)
+    texts = {
+        "paper_table.csv": done.to_csv(index=False),
+        "paper_table.md": f"# Readings\n\n{gone}{_readings_text(done, groups)}",
+        "paper_wide.csv": wide.wide(tidy).to_csv(index=False),
+        "paper_wide.md": f"# Encoders over seeds\n\n{gone}{wide.as_text(tidy, groups)}",
+        "paper_wide.tex": wide.as_text(tidy, groups, "latex"),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
