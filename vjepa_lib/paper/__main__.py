@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
         "probe": "read encoders on the benchmarks: one variant's, a file's, or all trained ones",
         "finetune": "train the encoder that `init` names, and a head, on a manifest with labels",
         "status": "what is finished, running, stopped, missing",
-        "table": "finished readings beside the published numbers, as CSV and Markdown",
+        "table": "finished readings by protocol, beside published numbers, and over seeds",
     }
     for name, text in helps.items():
         command = commands.add_parser(name, help=text)

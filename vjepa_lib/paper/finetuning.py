@@ -27,6 +27,7 @@ from vjepa_lib.model.vit import Encoder
 from vjepa_lib.paper.config import Settings
 from vjepa_lib.paper.rows import digest_of, last_change
 from vjepa_lib.paper.started import beginning
+from vjepa_lib.paper.stored import runs_of_kind
 from vjepa_lib.paper.training import SetUsed, alone
 from vjepa_lib.study.run_folders import open_any
 from vjepa_lib.study.store import RunStore, config_hash
@@ -271,11 +272,9 @@ def finetuned_table(store: RunStore) -> pd.DataFrame:
     epochs, `init` (first digits of the weights it began at), run. Without rows where there is none.
     """
     parts = []
-    for file in sorted(store.root.glob("*/config.json")):
-        run = store.read(file.parent.name)
-        if run.config.get("kind") == "finetuning":
-            names = {"seed": run.config["seed"], "init": run.config["init"][:8], "run": run.hash}
-            parts.append(run.metrics.assign(**names))
+    for run in runs_of_kind(store, "finetuning")[0]:
+        names = {"seed": run.config["seed"], "init": run.config["init"][:8], "run": run.hash}
+        parts.append(run.metrics.assign(**names))
     columns = ["benchmark", "probe", "split", "seed", "top1", "low", "high", "n_test", "n_train"]
     columns += ["broken", "epochs", "init", "run"]
     if not parts:

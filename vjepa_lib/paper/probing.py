@@ -17,13 +17,18 @@ from vjepa_lib import study
 from vjepa_lib.errors import ConfigError, unknown
 from vjepa_lib.evaluation.features import read_features
 from vjepa_lib.evaluation.probes import attentive_probe, linear_probe
-from vjepa_lib.model.vit import Encoder, EncoderConfig
+from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig
 from vjepa_lib.paper.config import PROTOCOLS, Heads, Protocol, Settings, load_settings
 from vjepa_lib.paper.rows import last_change, rows_of
 from vjepa_lib.paper.training import TrainingRun, load_encoder
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import code_of, parts, training_code
-from vjepa_lib.study.run_folders import ENCODER_FILE, open_any
+from vjepa_lib.study.run_folders import (
+    ENCODER_FILE,
+    is_run_folder,
+    open_any,
+    read_run_config,
+)
 from vjepa_lib.study.store import config_hash
 from vjepa_lib.training.distributed import check_device
 from vjepa_lib.training.memory import READING, told_what_to_change
@@ -172,10 +177,17 @@ def _read(
 
 
 def _told_read(
-    run: ProbeRun, folder: Path, device: str, settings: Settings, encoder: Callable[[], Encoder]
+    run: ProbeRun,
+    folder: Path,
+    device: str,
+    settings: Settings,
+    encoder: Callable[[], Encoder],
+    weights: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`_read`; the metrics of released weights say in words what these are."""
     with told_what_to_change(READING):
-        return _read(run, folder, device, settings, encoder)
+        metrics, curves = _read(run, folder, device, settings, encoder)
+    return (metrics.assign(weights=weights) if weights else metrics), curves
 
 
 def probe(
@@ -240,7 +252,23 @@ def evaluate_official(
     for name, value in sorted(encoder.state_dict().items()):
         digest.update(name.encode() + value.contiguous().numpy().tobytes())
     key = digest.hexdigest()[:16]
-    return _readings(settings, names, key, encoder.cfg, lambda: encoder, benchmarks, progress)
+    cfg, weights = encoder.cfg, _weights_in_words(file, encoder.cfg)
+    return _readings(settings, names, key, cfg, lambda: encoder, benchmarks, progress, weights)
+
+
+def _weights_in_words(path: Path, cfg: EncoderConfig) -> str:
+    """What given weights are: whose, of which version and size."""
+    if is_run_folder(path):
+        run = read_run_config(path.parent if path.name == ENCODER_FILE else path)
+        told = [str(run.get(k)) for k in ("kind", "variant", "form") if run.get(k)]
+        whose = f"a run of ours: {' '.join(told) or 'unknown'}"
+    else:
+        tiled = cfg.rope_pairing == V_JEPA_2["rope_pairing"]
+        whose = "V-JEPA 2" if tiled else "V-JEPA 2.1"
+        # A file in Hugging Face's cache lies below the name of its repository.
+        cached = [p for p in path.parts if p.startswith("models--")]
+        whose = ", ".join([*("/".join(p.split("--")[1:]) for p in cached[-1:]), whose])
+    return f"{whose}, width {cfg.width}, depth {cfg.depth}"
 
 
 def _readings(
@@ -251,11 +279,12 @@ def _readings(
     encoder: Callable[[], Encoder],
     benchmarks: Sequence[str] | None,
     progress: bool,
+    weights: str = "",
 ) -> pd.DataFrame:
     chosen = list(benchmarks) if benchmarks else given_benchmarks(settings)
     if not chosen:
         raise ConfigError("No benchmark has a manifest: give one under [benchmarks].")
     todo = [probe_run(settings, names, key, cfg, name) for name in chosen]
-    read = partial(_told_read, settings=settings, encoder=encoder)
+    read = partial(_told_read, settings=settings, encoder=encoder, weights=weights)
     ensure(settings.store, todo, read, device=settings.device, progress=progress)
     return settings.store.frame(todo)

@@ -217,8 +217,8 @@ class Group:
     def title(self) -> str:
         """A heading: what tells most groups apart at once."""
         p = self.protocol
-        if p["training"] == "released weights":
-            made = "released weights"
+        if p["training"] == "given weights":
+            made = "given weights"
         elif p["training"] == "unknown":
             made = f"{p['regime']}, training unknown"
         elif "schedule.steps" in p:
@@ -243,13 +243,15 @@ class Group:
                 f"{p['encoder.heads']} heads, tokens of {_value(cube)}.",
             )
         other = "; ".join(differences(p))
-        parts.append(f"Not as published: {other}." if other else "All this is as published.")
+        parts.append(
+            f"Not as published: {other}." if other else "All these settings are published."
+        )
         return " ".join(parts)
 
     def _training(self) -> str:
         p = self.protocol
-        if p["training"] == "released weights":
-            return "Released weights, trained by others on their data."
+        if p["training"] == "given weights":
+            return "Weights given as a file or folder; how they were trained is not known here."
         if p["training"] == "unknown":
             return "The store has no whole run of how these encoders were trained."
         if "schedule.steps" not in p:
@@ -260,7 +262,7 @@ class Group:
             for n in sorted(shares)
         )
         step, fps = p.get("clips.stride"), p.get("clips.fps")
-        pace = f"every {step}. frame" if fps is None else f"{fps:g} frames a second"
+        pace = f"frames {step} apart" if fps is None else f"{fps:g} frames a second"
         at_once = p["schedule.batch"] // p["schedule.accumulate"]
         return (
             f"Trained {_value(p['schedule.steps'])} steps of {p['schedule.batch']} clips (losses "
@@ -296,9 +298,13 @@ def grouped(protocols: Sequence[Protocol]) -> tuple[list[Group], list[list[int]]
         fitting = [w for w in wholes if agree(w, protocol)]
         if not fitting:
             wholes.append(dict(protocol))
-        elif len(fitting) == 1:
+        elif not any(_within(protocol, w) for w in fitting):
             fitting[0].update(protocol)
-    wholes += [p for p in distinct.values() if not any(agree(w, p) for w in wholes)]
     wholes.sort(key=lambda w: (w["training"] != "known", len(differences(w)), json.dumps(w)))
     groups = [Group(i, w) for i, w in enumerate(wholes, 1)]
-    return groups, [[g.number for g in groups if agree(g.protocol, p)] for p in protocols]
+    return groups, [[g.number for g in groups if _within(p, g.protocol)] for p in protocols]
+
+
+def _within(one: Protocol, other: Protocol) -> bool:
+    """Whether all that a protocol says is in another one too."""
+    return all(k in other and other[k] == v for k, v in one.items())

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pandas as pd
 
 from vjepa_lib.errors import CompanionError, RunStoreError
 from vjepa_lib.paper import protocols
 from vjepa_lib.paper.probing import ProbeRun
+from vjepa_lib.paper.stored import run_config, runs_of_kind
 from vjepa_lib.study.fingerprint import changed, code_of
 from vjepa_lib.study.store import RunStore
 
@@ -45,20 +43,14 @@ def readings_of(store: RunStore) -> Readings:
     ------
     RunStoreError : there is none.
     """
-    parts, known, left_out = [], {}, []
-    for file in sorted(store.root.glob("[!.]*/config.json")):
+    parts, known = [], {}
+    runs, left_out = runs_of_kind(store, "probe")
+    for run in runs:
         try:
-            config = _config(file)
-            if config.get("kind") != "probe":
-                continue
-            run = store.read(file.parent.name)
             part, protocol = _reading(store, run.config, run.provenance, run.metrics)
-        except RunStoreError as error:
-            left_out.append(str(error))
-            continue
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             left_out.append(
-                f"The run {file.parent} is not a reading as this version writes them "
+                f"The run {run.path} is not a reading as this version writes them "
                 f"({type(error).__name__}: {error}): delete this folder and read again."
             )
             continue
@@ -70,17 +62,6 @@ def readings_of(store: RunStore) -> Readings:
             f"{store.root} has no finished reading: run 'train' and 'probe' first.{others}"
         )
     return Readings(pd.concat(parts, ignore_index=True), known, left_out)
-
-
-def _config(file: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunStoreError(
-            f"The run {file.parent} cannot be read ({error}): delete this folder and train it "
-            "again."
-        ) from None
-    return config if isinstance(config, dict) else {}
 
 
 def _reading(
@@ -96,10 +77,10 @@ def _reading(
     protocol = protocols.of_reading(config) | {"code": _code(names["variant"], facts)}
     objective = ""
     if names["variant"] == "official":
-        protocol["training"] = "released weights"
+        protocol["training"] = "given weights"
     else:
         try:
-            trained = _config(store.root / hashed / "config.json")
+            trained = run_config(store.root / hashed / "config.json")
             protocol |= protocols.of_training(trained)
             objective = protocols.objective(trained)
         except (RunStoreError, KeyError, TypeError, ValueError, AttributeError):

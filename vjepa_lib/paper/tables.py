@@ -24,6 +24,7 @@ from vjepa_lib.paper.finetuning import finetuned_table
 from vjepa_lib.paper.probing import ProbeRun, given_benchmarks, probe_run
 from vjepa_lib.paper.protocols import UNTRAINED, Group, differences, grouped
 from vjepa_lib.paper.readings import readings_of
+from vjepa_lib.paper.stored import runs_of_kind
 from vjepa_lib.paper.training import TrainingRun, training_run
 from vjepa_lib.study.store import RunStore, config_hash
 
@@ -135,7 +136,7 @@ def status(settings: Settings) -> pd.DataFrame:
 
 
 _KEYS = ["variant", "form", "regime", "seed"]
-AS_PUBLISHED = "as published"
+AS_PUBLISHED = "settings as published"
 
 
 def table(settings: Settings) -> pd.DataFrame:
@@ -163,7 +164,9 @@ def table(settings: Settings) -> pd.DataFrame:
 def table_and_groups(settings: Settings) -> tuple[pd.DataFrame, list[Group], list[str]]:
     """`table`, its groups, and a sentence for every run that could not be read."""
     found = readings_of(settings.store)
-    out = _named(settings, found.table)
+    untrained = found.table["variant"] == UNTRAINED
+    known = found.table["run"].map(lambda run: found.protocols[run]["training"] == "known")
+    out = _named(settings, found.table, keep=(untrained & known).to_numpy())
     protocols = []
     for row in out.itertuples():
         protocol = found.protocols[row.run]
@@ -189,8 +192,13 @@ def table_and_groups(settings: Settings) -> tuple[pd.DataFrame, list[Group], lis
     return out[columns].sort_values(order, ignore_index=True), groups, found.left_out
 
 
-def _named(settings: Settings, stored: pd.DataFrame) -> pd.DataFrame:
-    """Rows under the names of the plan; one run can stand for several rows of the paper's table."""
+def _named(settings: Settings, stored: pd.DataFrame, keep: np.ndarray) -> pd.DataFrame:
+    """Rows under the names of the plan; one run can stand for several rows of the paper's table.
+
+    Parameters
+    ----------
+    keep : rows that come under their own names too.
+    """
     stored = stored.assign(trained_as=stored["variant"] + " (" + stored["form"] + ")")
     named, unplanned = [], np.ones(len(stored), bool)
     for row in plan(settings):
@@ -198,9 +206,11 @@ def _named(settings: Settings, stored: pd.DataFrame) -> pd.DataFrame:
         own = [like.variant, like.form, like.regime, row.seed]
         here = (stored[_KEYS] == own).all(axis=1).to_numpy()
         named.append(stored[here].assign(**{k: getattr(row, k) for k in _KEYS}))
-        unplanned &= ~here
+        own_name = (row.variant, row.form, row.regime) == tuple(own[:3])
+        unplanned &= ~(here & (own_name | ~keep))
     # What is not planned comes as it is.
-    return pd.concat([*named, stored[unplanned]], ignore_index=True)
+    out = pd.concat([*named, stored[unplanned]], ignore_index=True)
+    return out.drop_duplicates([*_KEYS, "run", "probe"], ignore_index=True)
 
 
 def _beside_published(out: pd.DataFrame) -> pd.DataFrame:
@@ -293,7 +303,7 @@ def _reading_names(out: pd.DataFrame) -> list[str]:
 # --- files ----------------------------------------------------------------------------------------
 
 _SHOWN = ["regime", "variant", "form", "seed", "benchmark", "probe", "top1", "low", "high"]
-_SHOWN += ["published", "difference", "n_test", "n_train", "published_epochs", "trained_as"]
+_SHOWN += ["published", "difference", "n_test", "n_train", "epochs", "trained_as"]
 
 
 def _readings_text(rows: pd.DataFrame, groups: Sequence[Group]) -> str:
@@ -323,7 +333,7 @@ def _readings_text(rows: pd.DataFrame, groups: Sequence[Group]) -> str:
         short = short.astype(object).where(short.notna(), None)
         text = short.map(lambda v: v.replace("|", "\\|") if isinstance(v, str) else v)
         lines += [f"## {group.title}", "", group.says, ""]
-        words = [0, 1, 2, 4, 5, 9, 10, 14]
+        words = [_SHOWN.index(c) for c in _SHOWN if short[c].map(type).eq(str).any()]
         lines += [
             text.to_markdown(index=False, floatfmt=".2f", missingval="", disable_numparse=words)
         ]
@@ -338,24 +348,43 @@ def _readings_text(rows: pd.DataFrame, groups: Sequence[Group]) -> str:
 
 
 def write_table(settings: Settings, folder: str | Path) -> list[Path]:
-    """The readings as `paper_table`, and over seeds as `paper_wide`: CSV, Markdown, LaTeX.
+    """The tables of all that is finished, as files.
+
+    `paper_table` has every reading (CSV, Markdown), `paper_wide` encoders over seeds (CSV,
+    Markdown, LaTeX), `finetuned_table` fine-tunings (CSV, Markdown). What cannot be read is named
+    in the tables and told.
 
     Raises
     ------
-    RunStoreError : no reading is finished, or the folder cannot be written.
+    RunStoreError : nothing is finished, or the folder cannot be written.
     """
-    (done, groups, left_out), folder = table_and_groups(settings), Path(folder)
-    for said in left_out:
+    folder, store, texts = Path(folder), settings.store, {}
+    tuned = finetuned_table(store)
+    if len(tuned):
+        short = tuned.drop(columns=["run", "epochs", "broken"]).astype(object)
+        short = short.where(short.notna(), None)
+        text = short.to_markdown(index=False, floatfmt=".2f", missingval="") + "\n"
+        texts |= {"finetuned_table.csv": tuned.to_csv(index=False), "finetuned_table.md": text}
+    _, left_out = runs_of_kind(store, "finetuning")
+    try:
+        done, groups, more = table_and_groups(settings)
+    except RunStoreError:
+        if not texts:
+            raise
+        left_out += runs_of_kind(store, "probe")[1]
+    else:
+        left_out = list(dict.fromkeys(more + left_out))
+        tidy = wide.over_seeds(done, groups)
+        gone = "".join(f"Left out: {said}\n\n" for said in left_out)
+        texts |= {
+            "paper_table.csv": done.to_csv(index=False),
+            "paper_table.md": f"# Readings\n\n{gone}{_readings_text(done, groups)}",
+            "paper_wide.csv": wide.wide(tidy).to_csv(index=False),
+            "paper_wide.md": f"# Encoders over seeds\n\n{gone}{wide.as_text(tidy, groups)}",
+            "paper_wide.tex": wide.as_text(tidy, groups, "latex"),
+        }
+    for said in dict.fromkeys(left_out):
         print(f"left out of the table: {said}", file=sys.stderr, flush=True)
-    tidy = wide.over_seeds(done, groups)
-    gone = "".join(f"Left out: {said}\n\n" for said in left_out)
-    texts = {
-        "paper_table.csv": done.to_csv(index=False),
-        "paper_table.md": f"# Readings\n\n{gone}{_readings_text(done, groups)}",
-        "paper_wide.csv": wide.wide(tidy).to_csv(index=False),
-        "paper_wide.md": f"# Encoders over seeds\n\n{gone}{wide.as_text(tidy, groups)}",
-        "paper_wide.tex": wide.as_text(tidy, groups, "latex"),
-    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():

@@ -165,8 +165,8 @@ def as_text(tidy: pd.DataFrame, groups: Sequence[Group], kind: str = "markdown")
             names = tidy[(tidy["group"] == group.number) & (tidy["also"] != "-")]
             also = names.drop_duplicates("encoder")
             if len(also):
-                same = "; ".join(f"{r.encoder} for {r.also}" for r in also.itertuples())
-                lines += [_escaped(f"One run stands for several names: {same}.", kind), ""]
+                same = "; ".join(f"{r.encoder} is also {r.also}" for r in also.itertuples())
+                lines += [_escaped(f"Runs with several names: {same}.", kind), ""]
         last = group
         lines += [_escaped(said, kind), ""]
         if table is not None:
