@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -63,17 +63,30 @@ ShareBelowOne = Annotated[float, Domain("a number of at least 0 and below 1", 0,
 InnerShare = Annotated[float, Domain("a number above 0 and below 1", 0, 1, above=True, below=True)]
 
 
-def check_domains(settings: Any) -> None:
+def check_domains(settings: Any, domains: Mapping[str, Any] | None = None) -> None:
     """Fail on the first field of a dataclass that holds what its annotation does not allow.
+
+    Parameters
+    ----------
+    domains : field -> annotation, in place of the class's own.
 
     Raises
     ------
     ConfigError : it names the field, its value and what is allowed.
     """
-    for name, hint in _hints(type(settings)).items():
-        value = getattr(settings, name)
-        if not _fits(value, hint):
-            raise ConfigError(f"{name} is {shown(value)}: it must be {_says(hint)}.")
+    for name, hint in (domains or _hints(type(settings))).items():
+        check_value(name, getattr(settings, name), hint)
+
+
+def check_value(name: str, value: Any, hint: Any) -> None:
+    """Fail on a value that an annotation does not allow.
+
+    Raises
+    ------
+    ConfigError : it gives the name, the value and what is allowed.
+    """
+    if not _fits(value, hint):
+        raise ConfigError(f"{name} is {shown(value)}: it must be {_says(hint)}.")
 
 
 @cache
@@ -181,7 +194,12 @@ def override(defaults: T, table: dict[str, Any], source: str, folder: Path = Pat
         if is_dataclass(current):
             if not isinstance(value, dict):
                 raise ConfigError(f"{where} is a table: write [{key}] and its keys below.")
-            values[key] = override(current, value, f"{source}, [{key}]", folder)
+            inner = f"{source}, [{key}]"
+            values[key] = override(current, value, inner, folder)
+            try:
+                check_domains(values[key], getattr(defaults, "NARROWER", {}).get(key))
+            except ConfigError as error:
+                raise ConfigError(f"{inner}: {error}") from None
         else:
             values[key] = _typed(value, hints[key], where, folder)
     try:

@@ -167,6 +167,10 @@ class Settings:
     finetune : of training with labels.
     """
 
+    # What a field of a table may hold here; elsewhere a schedule of no steps leaves an encoder as
+    # it was initialised, and the variant `random_init` asks for it.
+    NARROWER: ClassVar = {"schedule": {"steps": Count}}
+
     device: str = "cuda"
     workers: Whole = 8
     checkpoint_every: Count = 500
@@ -191,6 +195,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_domains(self)
+        for table, domains in self.NARROWER.items():
+            check_domains(getattr(self, table), domains)
 
     @property
     def profile(self) -> study.Profile:

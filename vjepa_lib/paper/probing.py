@@ -21,6 +21,7 @@ from vjepa_lib.model.vit import V_JEPA_2, Encoder, EncoderConfig
 from vjepa_lib.paper.config import PROTOCOLS, Heads, Protocol, Settings, load_settings
 from vjepa_lib.paper.rows import last_change, rows_of
 from vjepa_lib.paper.training import TrainingRun, load_encoder
+from vjepa_lib.study.domains import check_clip
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import code_of, parts, training_code
 from vjepa_lib.study.run_folders import (
@@ -63,6 +64,9 @@ class ProbeRun:
     heads: Heads
     profile: str = "paper"
     kind: str = "probe"
+
+    def __post_init__(self) -> None:
+        check_clip(self.clip)
 
     def code(self) -> dict[str, list]:
         """Functions and classes it depends on, those of its encoder among them, by part."""

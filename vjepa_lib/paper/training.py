@@ -20,6 +20,7 @@ from vjepa_lib.model.vit import Encoder
 from vjepa_lib.paper.config import Regime, Settings
 from vjepa_lib.paper.rows import training_rows
 from vjepa_lib.paper.started import begin, beginning, write_beginning
+from vjepa_lib.study.domains import check_clip
 from vjepa_lib.study.fingerprint import training_code
 from vjepa_lib.study.run_folders import keeps_predictor
 from vjepa_lib.study.store import RunStore, config_hash
@@ -55,6 +56,9 @@ class TrainingRun:
     data: tuple[SetUsed, ...]
     profile: str = "paper"
     kind: str = "pretraining"
+
+    def __post_init__(self) -> None:
+        check_clip(self.clip)
 
     def code(self) -> dict[str, list]:
         """Functions and classes its weights depend on, by part (`fingerprint.code_of`)."""

@@ -14,6 +14,7 @@ from vjepa_lib.evaluation.probes import ProbeConfig
 from vjepa_lib.model.masking import MaskingConfig
 from vjepa_lib.model.vit import Encoder
 from vjepa_lib.objectives import Sizes, get_term
+from vjepa_lib.study.domains import check_data
 from vjepa_lib.study.fingerprint import embedded_code, training_code
 from vjepa_lib.study.profiles import Profile, get_profile
 from vjepa_lib.study.variants import (
@@ -126,6 +127,9 @@ class RunConfig:
     data_key: str
     probes: ProbeConfig
     kind: str = "pretrain"
+
+    def __post_init__(self) -> None:
+        check_data(self.data)
 
     @property
     def pretrained(self) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vjepa_lib.datasets.synthetic import DataSpec
-from vjepa_lib.errors import unknown
+from vjepa_lib.errors import ConfigError, unknown
 from vjepa_lib.evaluation.probes import ProbeConfig
 from vjepa_lib.model.vit import EncoderConfig, PredictorConfig
 from vjepa_lib.objectives import Sizes
+from vjepa_lib.settings import Count, Seed, check_domains
+from vjepa_lib.study.domains import check_data
 from vjepa_lib.training.pretrain import Schedule
 from vjepa_lib.video.augment import Augmentation
 
@@ -22,6 +24,10 @@ class Profile:
     data : amount of embedded data; None where the user's own data is meant (`paper`).
     sizes : of the terms' heads.
     supervised_steps : steps of the supervised references of the data notebook.
+
+    Raises
+    ------
+    ConfigError : no steps, data that cannot be rendered, or data of another size than the encoder.
     """
 
     name: str
@@ -30,10 +36,24 @@ class Profile:
     schedule: Schedule
     data: DataSpec | None
     probes: ProbeConfig
-    seeds: tuple[int, ...]
+    seeds: tuple[Seed, ...]
     augmentation: Augmentation | None = None
     sizes: Sizes = field(default_factory=Sizes)
-    supervised_steps: int = 200
+    supervised_steps: Count = 200
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+        check_domains(self.schedule, {"steps": Count})
+        if self.data is None:
+            return
+        check_data(self.data)
+        clip = self.encoder.frames, self.encoder.height, self.encoder.width_px
+        if clip != (self.data.frames, self.data.size, self.data.size):
+            raise ConfigError(
+                f"The profile {self.name} has data of {self.data.frames} frames, clips of "
+                f"{self.data.size} px, and an encoder for {clip[0]} frames of {clip[1]} x "
+                f"{clip[2]} px: make them agree."
+            )
 
 
 def _tiny(width: int) -> EncoderConfig:

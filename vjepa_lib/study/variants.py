@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from vjepa_lib import own_files
-from vjepa_lib.errors import ConfigError, unknown
+from vjepa_lib.errors import ConfigError, shown, unknown
+from vjepa_lib.settings import Positive, check_domains, check_value
 
 FORMS = ("released", "described")
 # The ideas that variants belong to, as legends name them; `show.look` gives each its colour.
@@ -39,6 +43,11 @@ class Variant:
     family : the idea it belongs to, a key of `FAMILIES`; decides its colour in figures. Left out,
         it is that of its first term (`family_of`); the rows below give it, so that naming and
         colouring them does not load the terms, and torch with them.
+
+    Raises
+    ------
+    ConfigError : a field of another type, a weight that is not finite and above 0, or an option
+        that is not finite.
     """
 
     name: str
@@ -47,6 +56,39 @@ class Variant:
     masking: str = "multiblock"
     ema: bool = True
     family: str | None = None
+
+    def __post_init__(self) -> None:
+        check_domains(self, _FIELDS)
+        for term in self.terms:
+            _check_term(self.name, term)
+
+
+_FIELDS = {"name": str, "regime": str, "terms": tuple | list, "masking": str, "ema": bool}
+_FIELDS |= {"family": str | None}
+
+
+def _check_term(variant: str, term: Any) -> None:
+    plain = isinstance(term, (tuple, list)) and len(term) == 3
+    if not plain or not isinstance(term[0], str) or not isinstance(term[2], Mapping):
+        raise ConfigError(
+            f"The variant {shown(variant)} has the term {shown(term)}: write (name, weight, "
+            "options), the options as a dictionary."
+        )
+    name, weight, options = term
+    check_value(f"The weight of {name} in the variant {variant}", weight, Positive)
+    for key, value in options.items():
+        if not _finite(value):
+            raise ConfigError(
+                f"The option {key} of {name} in the variant {variant} is {shown(value)}: give "
+                "finite numbers."
+            )
+
+
+def _finite(value: Any) -> bool:
+    """Whether no number in an option, or in what it holds, is infinite or none."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_finite, value))
+    return math.isfinite(value) if isinstance(value, float) else True
 
 
 _FWM = (("fwm_static", 0.05, {}), ("fwm_orth", 0.01, {}))
