@@ -101,6 +101,10 @@ def test_weights_are_chosen_on_the_source_and_not_on_the_target(evidence):
     assert "LD with VCLR vclr x10 of 3" in said and "VCLR as published of 2" in said
     assert "3 seeds of the choice" in said
     assert "harms: -1" in said and "against VCLR" in said and "against LD" in said
+    # Nothing is told of a part alone.
+    alone = readings[~((readings.variant == "vclr") & readings.seed.isin(seeds))]
+    e = transfer_answer.Evidence(alone, curves=pd.concat(seen))
+    assert transfer_elsewhere.with_chosen_weights(e) is None
     # With runs of other seeds at the chosen weights it is those that are told.
     fresh = study_of({"ld+vclr": 80}, SEEDS, "vclr x10")
     more = pd.concat([readings, fresh[(fresh.kind == "pretrain") & (fresh.changed != "")]])

@@ -100,11 +100,13 @@ def weights(e: Evidence) -> pd.DataFrame:
     found = last[[*keys, "source"]].merge(pd.concat(scored), on=keys)
     found = found[found.variant.isin(DECISIVE)]
     choosing = ~found.seed.isin(DECISIVE_SEEDS)
-    # Only seeds that every other weight was tried with can compare them.
-    other = found[choosing & (found.changed != "")].groupby(["variant", "changed"]).seed.agg(set)
-    if other.empty:
+    # The settings of a variant are compared by the seeds that all of them have.
+    asked = found[choosing]
+    asked = asked[asked.groupby("variant").changed.transform("nunique") > 1]
+    if asked.empty:
         return pd.DataFrame()
-    asked = found[choosing & found.seed.isin(set.intersection(*other))]
+    met = asked.groupby(["variant", "seed"]).changed.transform("nunique")
+    asked = asked[met == asked.groupby("variant").changed.transform("nunique")]
     best = {
         variant: means.idxmax()[1]
         for variant, means in asked.groupby(["variant", "changed"]).source.mean().groupby(level=0)
@@ -137,9 +139,10 @@ def chosen_contrasts(table: pd.DataFrame) -> pd.DataFrame:
         own = table[table.chosen & (table.choosing == choosing)]
         found = transfer_score.contrasts(own, seeds=None, family="chosen weights")
         found = found[found.whole.isin(table[table.tried > 1].variant)]
-        if len(found):
+        # Of one part alone nothing is said: the other may be missing, not equal.
+        if (found.groupby("whole").size() > 1).any():
             return found.assign(choosing=choosing)
-    return found
+    return found.iloc[:0].assign(choosing=False)
 
 
 def with_chosen_weights(e: Evidence) -> str | None:
