@@ -71,7 +71,20 @@ def evidence():
     measured = pd.DataFrame({"fact": list(FACTS), "measured": "seen", "confirmed": True})
     return Evidence(
         rows, runs_of(rows), readings, transfer, published.load_results(),
-        published.load_claims(), measured,
+        published.load_claims(), measured, curves=curves_falling(),
+    )  # fmt: skip
+
+
+def curves_falling():
+    """Two seeds of LD that lose the camera on the way and keep the other tasks."""
+    return pd.DataFrame(
+        {
+            "variant": "ld", "form": "released", "seed": seed, "step": step,
+            "pretrained_on": "rendered", "changed": "", "rank_me": 6.0 - step * seed / 2000,
+            "source_camera": 60.3 - step * (0.08 + seed / 500), "source_trajectory": 30.0 + seed,
+            "source_order": 40.0 + seed, "source_appearance": 50.0 + seed,
+        }
+        for seed in (10, 11) for step in (0, 100, 200, 400)
     )  # fmt: skip
 
 
@@ -109,6 +122,16 @@ def test_the_answer_stands_in_both_forms(evidence, texts):
     for sentence in (*said, *more):
         for text in texts:
             assert squeezed(sentence) in squeezed(text), sentence
+
+
+def test_what_falls_while_training_is_told_with_its_table(evidence, made, texts):
+    said = evidence.said_zero_shot[-1]
+    assert said.startswith("Clearly read worse at the end") and "LD (camera from 50 to 20 %" in said
+    shown = next(b for b in made[1].blocks() if getattr(b, "key", "") == "tab-training")
+    (row,) = shown.rows
+    assert [plain(c) for c in row.cells][:3] == ["LD", "50.2 → 19.9", "40.5 → 40.5"]
+    assert all("RankMe" in text for text in texts)
+    assert replace(evidence, curves=None).said_zero_shot == evidence.said_zero_shot[:-1]
 
 
 def numbers(text):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vjepa_lib.analysis import answer, transfer_answer, transfer_score
+from vjepa_lib.analysis import answer, transfer_answer, transfer_score, transfer_views
 from vjepa_lib.analysis.selection import name
 from vjepa_lib.audit import published, readings, twelve_claims
 from vjepa_lib.audit.published import Results
@@ -44,6 +44,7 @@ class Evidence:
     measured : of `released_code.implementation_facts`; None where nothing was run.
     profile : of the recorded runs.
     answers : evidence -> the answer in a few sentences.
+    curves : of `transfer_recorded.curves`: sources read while the runs trained.
     """
 
     results: pd.DataFrame
@@ -55,6 +56,7 @@ class Evidence:
     measured: pd.DataFrame | None = None
     profile: str = recorded.PROFILE
     answers: Callable[[Evidence], list[str]] = headline
+    curves: pd.DataFrame | None = None
 
     @property
     def mark(self) -> str:
@@ -74,7 +76,16 @@ class Evidence:
     @cached_property
     def said_zero_shot(self) -> list[str]:
         """What the transfer study says, as far as it is recorded."""
-        return transfer_answer.answered(self.zero_shot)
+        said = transfer_answer.answered(self.zero_shot)
+        fallen = transfer_answer.fallen(self.over_training)
+        return [*said, fallen] if said and fallen else said
+
+    @cached_property
+    def over_training(self) -> pd.DataFrame:
+        """Sources and rank at the end against a quarter; of `transfer_views.over_training`."""
+        if self.curves is None or self.curves.empty:
+            return pd.DataFrame()
+        return transfer_views.over_training(self.curves)
 
     @cached_property
     def contrasts(self) -> pd.DataFrame:
@@ -125,4 +136,5 @@ def gather(
         published.load_claims(),
         measured,
         profile,
+        curves=transfer_recorded.curves(profile, folder),
     )

@@ -71,6 +71,19 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
             ),
             tables.contrasts("tab-contrasts", evidence, words("The primary contrasts in numbers.")),
         ]
+    if len(evidence.over_training):
+        blocks.append(
+            tables.over_training(
+                "tab-training",
+                evidence,
+                words(
+                    "What a longer training changes: source accuracy by task (top-1, %, read "
+                    "while the encoders trained) and RankMe, the effective rank of the mean "
+                    "tokens, after a quarter of the training → at its end; mean over seeds. Bold: "
+                    "clear after Holm's correction over the table. Runs: [@runs-transfer]."
+                ),
+            )
+        )
     if len(evidence.readings):
         blocks.append(
             tables.zero_shot(

@@ -228,6 +228,30 @@ def contrasts(key: str, evidence: Evidence, caption: Text) -> Table:
     return Table(key, header, tuple(rows), caption, (3.2, 0.8, 1.1, 2.6, 0.8, 0.7))
 
 
+def over_training(key: str, evidence: Evidence, caption: Text) -> Table:
+    """What a longer training changes: sources and rank after a quarter and at the end."""
+    table = evidence.over_training
+    looked = list(dict.fromkeys(table.what))
+    cells = {
+        (r.variant, r.what): (_strong if r.clear else _plain)(f"{r.early:.1f} → {r.late:.1f}")
+        for r in table.itertuples()
+    }
+    rows = [
+        of((transfer_answer.TITLES[v], *(cells[v, what] for what in looked)))
+        for v in dict.fromkeys(table.variant)
+    ]
+    names = ["RankMe" if w == "rank_me" else w.removeprefix("source_") for w in looked]
+    return Table(key, ("objective", *names), tuple(rows), caption, small=True)
+
+
+def _plain(text: str) -> Text:
+    return (text,)
+
+
+def _strong(text: str) -> Text:
+    return (Strong(text),)
+
+
 # --- claims -------------------------------------------------------------------------------------
 
 
