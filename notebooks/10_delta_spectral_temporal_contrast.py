@@ -59,7 +59,8 @@ import inspect
 from IPython.display import Code
 
 from vjepa_lib import study
-from vjepa_lib.analysis import at_work, encoders, findings
+from vjepa_lib.analysis import at_work, encoders, findings, observations
+from vjepa_lib.evaluation.reach import term_reach
 from vjepa_lib.objectives.contrastive import LatentTemporalContrast
 from vjepa_lib.objectives.delta import Delta
 from vjepa_lib.objectives.spectral import Spectral
@@ -116,7 +117,7 @@ nb.out.table(counts, "counts", caption, digits=1)
 #
 # The gradient of the weighted term into the context encoder, in lengths of the JEPA gradient, on
 # the baseline after its first steps; LD and AC for comparison. A small share of the loss can be a
-# long gradient.
+# long gradient. Before reading the ratios, look at what they are ratios *to*.
 
 # %%
 terms = {
@@ -133,6 +134,18 @@ nb.out.table(
     digits=2,
 )
 print(findings.lengths(pull))
+jepa = observations.where_jepa_pulls(term_reach(trainer, sample.batch(slice(0, 64))))
+print(jepa)
+
+# %% [markdown]
+# The ratios are large because the JEPA gradient is short, not because these terms are strong. It
+# reaches the context encoder through the predictor alone, and early in a training nearly all of it
+# stays there, as the second sentence measures: a predictor that still gives much the same token
+# whatever it is shown has little to pass on. The terms compare $Z$ itself, with nothing between
+# them and the encoder (LD and AC only a head). So a ratio far above 1 says that in these first
+# steps the term alone decides where the encoder goes. It does not say by how much: Adam scales
+# every step by the length of past gradients, and a long one moves the weights no farther than a
+# short one. That the predictor lets more through later is not measured here.
 
 # %% [markdown]
 # ## Training
@@ -229,6 +242,7 @@ sections.found(gains)
 own = sections.gains_over(nb.sources, "random_init", baseline="baseline")
 print(*findings.against(own, "random_init"), sep="\n")
 print(findings.lengths(pull))
+print(jepa)
 print(findings.near_initialisation(moved))
 print(findings.neighbouring_steps(spectra, encoders.NEIGHBOURS))
 print(findings.share_of_added_terms(shares))

@@ -79,3 +79,17 @@ def test_formulas_of_the_map_end_no_cell():
     assert not table.formula.str.contains("|", regex=False).any()
     assert r"\vert \hat z - h\vert" in table.formula["jepa"]
     assert table.formula["velgate"].count(r"\Vert") == 2
+
+
+def test_where_the_jepa_gradient_goes():
+    reach = pd.DataFrame(
+        {
+            "term": ["jepa", "context", "jepa"],
+            "part": ["context_encoder", "context_encoder", "predictor"],
+            "norm": [0.0002, 7.0, 0.05],
+        }
+    )
+    assert observations.where_jepa_pulls(reach) == (
+        "The JEPA gradient has length 0.05 in the predictor and 0.0002 in the context encoder "
+        "behind it: 250 to 1."
+    )

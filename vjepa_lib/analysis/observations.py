@@ -109,3 +109,18 @@ def context_left(sizes: pd.DataFrame) -> str:
     return "tokens left as context, smaller and larger mask group (%): " + ", ".join(
         f"{kind} {low:.0f} and {high:.0f}" for kind, low, high in rows
     )
+
+
+def where_jepa_pulls(reach: pd.DataFrame) -> str:
+    """How much of the JEPA loss's gradient arrives in the context encoder, behind the predictor.
+
+    Parameters
+    ----------
+    reach : of `reach.term_reach`.
+    """
+    norm = reach[reach.term == "jepa"].set_index("part").norm
+    predictor, encoder = norm["predictor"], norm["context_encoder"]
+    return (
+        f"The JEPA gradient has length {predictor:.2g} in the predictor and {encoder:.2g} in the "
+        f"context encoder behind it: {predictor / encoder:.0f} to 1."
+    )
