@@ -99,7 +99,7 @@ print(f"scenes that occur in more than one split of a benchmark: {shared}")
 # ## Masks
 #
 # A *token* is what the encoder makes of a small cube of pixels: 8 x 8 px over two frames here.
-# Orange tokens are hidden from the context encoder and must be predicted. Every clip gets two mask
+# Hatched tokens are hidden from the context encoder and must be predicted. Every clip gets two mask
 # groups: 8 blocks of 15 % of the area and 2 blocks of 70 %, both lasting the whole clip, so that a
 # hidden place cannot be copied from the frame before. Kinds named after motion put the blocks where
 # the clip moves; those named after the future hide its end, and take 4 blocks and 1.
@@ -114,10 +114,10 @@ drawn = masks.draw_masks(KINDS, grid, clips.batch(slice(0, 1)), seed=3)
 hidden = strips.hidden_tokens(drawn, grid)  # what is not context, [T, h, w] bool
 sizes = masks.mask_sizes(drawn, grid)
 nb.out.figure(
-    plots.clips(strips.hidden(frames, hidden), every=2, width=3.4),
+    plots.clips(strips.hidden(frames, hidden), every=2, width=3.4, hatched=True),
     "masks",
     sizes,
-    "What each kind of mask hides (orange), one frame per time step",
+    "What each kind of mask hides (hatched), one frame per time step",
 )
 print(observations.context_left(sizes))
 

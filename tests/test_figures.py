@@ -16,6 +16,7 @@ from vjepa_lib.errors import ConfigError, DataError, ShapeError
 from vjepa_lib.show import look, plots, report
 from vjepa_lib.show.gallery import RECORDED, Gallery, read_index, write_index
 from vjepa_lib.show.look import FAMILIES, family, label, marker
+from vjepa_lib.show.plots import frames as frames_module
 from vjepa_lib.show.tables import format_table
 from vjepa_lib.study.variants import VARIANTS
 
@@ -297,6 +298,18 @@ def test_clips_tint_exactly_the_masked_tokens():
     want[:4, 4:] = 0.5
     for s in shown[6:]:
         np.testing.assert_allclose(s, want)
+
+
+@pytest.mark.parametrize("colour", ["#000000", "#FFFFFF", "#EE7733", "#808080"])
+def test_hatched_tokens_differ_from_a_clip_of_any_colour(colour):
+    """Light and dark lie side by side in what is hidden; what is seen stays as it is."""
+    frames = np.broadcast_to(np.array(to_rgb(colour)), (2, 8, 8, 3))
+    mask = np.array([[False, True], [False, False]])
+    shown = frames_module.overlay("x", frames, mask, hatched=True)
+    hidden = shown[:, :4, 4:]
+    assert hidden.max() - hidden.min() > 0.4 and np.ptp(hidden, axis=-1).max() == 0
+    shown[:, :4, 4:] = frames[:, :4, 4:]
+    np.testing.assert_array_equal(shown, frames)
 
 
 def test_clips_refuse_other_shapes():

@@ -40,6 +40,7 @@ class Scrubber:
     frames : [F, H, W, 3] uint8 or 0..1.
     hidden : (kind, mask group from 1) -> [T, h, w] bool, the tokens that are hidden.
     tubelet : frames of a time step.
+    mask_colour : tint of hidden tokens; None hatches them, which reads on clips of any colour.
 
     Attributes
     ----------
@@ -58,14 +59,17 @@ class Scrubber:
         frames: np.ndarray,
         hidden: Mapping[tuple[str, int], np.ndarray],
         tubelet: int = 2,
-        mask_colour: str = MASK_COLOUR,
+        mask_colour: str | None = None,
     ) -> None:
         if not hidden:
             raise ConfigError("There is no mask to show: draw at least one kind.")
         self._hidden, self._tubelet = dict(hidden), tubelet
-        self._plain = overlay("clip", frames, None, tubelet, mask_colour)
+        colour, hatched = mask_colour or MASK_COLOUR, mask_colour is None
+        self._plain = overlay("clip", frames, None, tubelet)
         self._tinted = {
-            (kind, group): overlay(f"{kind}, group {group}", frames, mask, tubelet, mask_colour)
+            (kind, group): overlay(
+                f"{kind}, group {group}", frames, mask, tubelet, colour, hatched=hatched
+            )
             for (kind, group), mask in self._hidden.items()
         }
         kinds = list(dict.fromkeys(kind for kind, _ in self._hidden))

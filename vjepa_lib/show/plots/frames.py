@@ -22,6 +22,7 @@ def overlay(
     tubelet: int = 2,
     mask_colour: str = MASK_COLOUR,
     opacity: float = 0.65,
+    hatched: bool = False,
 ) -> np.ndarray:
     """Frames of a clip under a mask: [F, H, W, 3], 0..1; the parameters are those of `clips`.
 
@@ -45,8 +46,19 @@ def overlay(
             f"divide frames of {h} x {w} pixels."
         )
     mask = mask.repeat(h // mask.shape[1], 1).repeat(w // mask.shape[2], 2)
-    cover = opacity * mask[np.arange(f) // tubelet][..., None]  # [F, H, W, 1]
+    mask = mask[np.arange(f) // tubelet][..., None]  # [F, H, W, 1]
+    if hatched:
+        return np.where(mask > 0, _hatch(frames), frames)
+    cover = opacity * mask
     return frames * (1 - cover) + cover * np.array(to_rgb(mask_colour))
+
+
+def _hatch(frames: np.ndarray) -> np.ndarray:
+    """Frames in dark grey under light diagonal lines, which no clip's own colours look like."""
+    h, w = frames.shape[1:3]
+    line = (np.add.outer(np.arange(h), np.arange(w)) % 4 == 0)[None, :, :, None]
+    dark = 0.3 * frames.mean(-1, keepdims=True)
+    return np.broadcast_to(np.where(line, 0.8, dark), frames.shape)
 
 
 @styled
@@ -57,6 +69,7 @@ def clips(
     mask_colour: str = MASK_COLOUR,
     opacity: float = 0.65,
     width: float = PAGE,
+    hatched: bool = False,
 ) -> Figure:
     """Clips frame by frame, with masks laid over them.
 
@@ -66,13 +79,14 @@ def clips(
         its tokens; a float one (e.g. a motion map, 0..1) tints them by its value. Frame f belongs
         to time step f // tubelet; a mask [h, w] holds for all of them.
     every : show each n-th frame.
+    hatched : hatch masked tokens, which reads on clips of any colour, instead of tinting them.
 
     Raises
     ------
     ShapeError : frames or mask of another shape.
     """
     shown = [
-        (title, overlay(title, frames, mask, tubelet, mask_colour, opacity)[::every])
+        (title, overlay(title, frames, mask, tubelet, mask_colour, opacity, hatched)[::every])
         for title, frames, mask in rows
     ]
     n = max(len(f) for _, f in shown)
