@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from vjepa_lib.analysis import answer, transfer_answer, transfer_score, transfer_views
+from vjepa_lib.analysis import (
+    answer,
+    transfer_answer,
+    transfer_mechanisms,
+    transfer_score,
+    transfer_views,
+    transfer_why,
+)
 from vjepa_lib.analysis.selection import name
+from vjepa_lib.analysis.transfer_reasons import Mechanisms
 from vjepa_lib.audit import published, readings, twelve_claims
 from vjepa_lib.audit.published import Results
 from vjepa_lib.audit.released_code import own_effects
@@ -45,6 +53,7 @@ class Evidence:
     profile : of the recorded runs.
     answers : evidence -> the answer in a few sentences.
     curves : of `transfer_recorded.curves`: sources read while the runs trained.
+    mechanisms : what kept encoders were measured at; None where they were not.
     """
 
     results: pd.DataFrame
@@ -57,6 +66,7 @@ class Evidence:
     profile: str = recorded.PROFILE
     answers: Callable[[Evidence], list[str]] = headline
     curves: pd.DataFrame | None = None
+    mechanisms: Mechanisms | None = None
 
     @property
     def mark(self) -> str:
@@ -71,7 +81,8 @@ class Evidence:
     @cached_property
     def zero_shot(self) -> transfer_answer.Evidence:
         """The transfer study, for its sentences and contrasts."""
-        return transfer_answer.Evidence(self.readings)
+        curves = pd.DataFrame() if self.curves is None else self.curves
+        return transfer_answer.Evidence(self.readings, curves=curves)
 
     @cached_property
     def said_zero_shot(self) -> list[str]:
@@ -86,6 +97,11 @@ class Evidence:
         if self.curves is None or self.curves.empty:
             return pd.DataFrame()
         return transfer_views.over_training(self.curves)
+
+    @cached_property
+    def said_why(self) -> list[str]:
+        """What measuring the kept encoders again says of why."""
+        return transfer_why.answered(self.mechanisms) if self.mechanisms else []
 
     @cached_property
     def contrasts(self) -> pd.DataFrame:
@@ -127,14 +143,17 @@ def gather(
     measured : of `released_code.implementation_facts`; None leaves that check out.
     folder : of the recorded tables.
     """
+    readings = transfer_recorded.load(profile, folder)
+    curves = transfer_recorded.curves(profile, folder)
     return Evidence(
         recorded.load(profile=profile, folder=folder),
         recorded.runs(profile, folder),
-        transfer_recorded.load(profile, folder),
+        readings,
         transfer_recorded.runs(profile, folder),
         published.load_results(),
         published.load_claims(),
         measured,
         profile,
-        curves=transfer_recorded.curves(profile, folder),
+        curves=curves,
+        mechanisms=Mechanisms(transfer_mechanisms.load(folder), readings, curves),
     )

@@ -47,6 +47,15 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
     ]
     if evidence.said_zero_shot:
         blocks.append(Bullets(tuple((said,) for said in evidence.said_zero_shot)))
+    if evidence.said_why:
+        blocks.append(
+            paragraph(
+                "Why is measured on the encoders that were kept, without training any: what they "
+                "hold, and what of it a shift moves. These are comparisons of finished encoders, "
+                "not of causes."
+            )
+        )
+        blocks.append(Bullets(tuple((said,) for said in evidence.said_why)))
     if len(evidence.contrasts):
         margin = f"{evidence.zero_shot.margin:g}"
         blocks += [
