@@ -46,7 +46,15 @@ DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
 from vjepa_lib import maps
-from vjepa_lib.analysis import factorial4, transfer_answer, transfer_score, transfer_views
+from vjepa_lib.analysis import (
+    factorial4,
+    transfer_answer,
+    transfer_mechanisms,
+    transfer_reasons,
+    transfer_score,
+    transfer_views,
+    transfer_why,
+)
 from vjepa_lib.show import notebook, plots, strips
 from vjepa_lib.study import kept, transfer_recorded
 
@@ -250,19 +258,101 @@ nb.out.table(
 print(transfer_answer.settings_that_turn(evidence) or "No run with another setting is recorded.")
 
 # %% [markdown]
+# ## Why? What the latents hold
+#
+# Every kept encoder is measured again, without training. First its content: how well can numbers
+# that the renderer drew (velocities, directions of waves, ...) be regressed from the mean token
+# that the probe reads? $100\,R^2$ of a ridge regression, fitted on the source's `train`, its
+# penalty chosen on `val`, read once on `test`. The *amount of change* is measured in pixels: the
+# mean difference between the patches of neighbouring frames. Look at what VCLR holds and the
+# combinations do not, and for a row in which that is reversed.
+
+# %%
+why = transfer_reasons.Mechanisms(
+    transfer_mechanisms.load(), transfer_recorded.load(), transfer_recorded.curves()
+)
+measured_runs = sorted(map(str, why.tables[2].run))
+table = transfer_reasons.held(why)
+nb.out.figure(
+    plots.heatmap(
+        table.rename(columns=plots.label).rename_axis(index="", columns=""),
+        centre=None,
+        fmt="{:.0f}",
+        bar_label="100 R2",
+        width=5.5,
+    ),
+    "held",
+    table.reset_index(),
+    "Known factors read from the mean token on the sources: mean over the tasks that vary them, "
+    "then over seeds",
+    measured_runs,
+)
+for ask in (transfer_why.content, transfer_why.by_half, transfer_why.contest):
+    print("-", *transfer_why.answered(why, [ask]))
+
+# %% [markdown]
+# ## One direction
+#
+# Which direction of the latent carries most of its variance, and what does it stand for? Left: its
+# share of the variance on the source. Middle: how far it goes with the amount of change, clip by
+# clip. Right: over the 24 shifted worlds, whether the *mean* of the latent moves along it as far
+# as the amount of change does. Look at which objectives have all three.
+
+# %%
+spans = transfer_reasons.leading_intervals(why)
+fig = plots.intervals(spans, "value", panel="panel", xlabel="")
+caption = "The direction of most variance; means over seeds with t intervals"
+nb.out.figure(fig, "leading", spans, caption, measured_runs)
+for ask in (transfer_why.one_direction, transfer_why.ranks_mislead):
+    print("-", *transfer_why.answered(why, [ask]))
+
+# %% [markdown]
+# ## Is it the moving that costs?
+#
+# A tempting explanation: the shift moves the latent, the probe looks at the old place, and is
+# wrong. It can be killed. If it holds, moving the target's mean back to the source's (which needs
+# no labels) brings back what was lost; if the leading direction is to blame, a probe that never saw
+# it reads better. Both are tried here, and beside them the alignment of the whole covariance and a
+# probe trained anew in the target. Look at whether any of them comes near the distance between
+# VCLR and the combinations, which the sentence below names.
+
+# %%
+gains = transfer_reasons.recovered_intervals(why)
+fig = plots.intervals(gains, "value", panel="panel", zero=True, xlabel="points added")
+caption = (
+    "Points added to zero-shot accuracy at severity 4 (mean over tasks and shifts); means over "
+    "seeds with t intervals"
+)
+nb.out.figure(fig, "recovered", gains, caption, measured_runs)
+for ask in (transfer_why.not_displaced, transfer_why.at_home, transfer_why.predicted):
+    print("-", *transfer_why.answered(why, [ask]))
+
+# %% [markdown]
 # ## What it means
 #
-# Three things are measured here. *Where*: the cells by task and shift say in which questions a
-# combination falls behind VCLR. *When*: the curves say whether a source that was read early is lost
-# while the training goes on, and what the rank of the latent does meanwhile. *What kind of loss*: a
-# probe trained anew in the shifted world tells content that is gone from content that a probe from
-# the source no longer finds.
+# *Where*: the cells by task and shift say in which questions a combination falls behind VCLR.
+# *When*: the curves say whether a source that was read early is lost while the training goes on.
+# *Why*: the last three sections. They compare encoders that were trained anyway, so what goes
+# together there need not be cause and effect; only the attempts to undo the loss are
+# interventions, and those on the reading, not on the training.
 #
-# A reading of them that fits, and is not shown: LD asks that the latent's change be predictable
-# from the context, which a latent of few directions makes easy; it keeps what moves and lets go of
-# what only looks. VCLR asks that a clip's parts lie together and apart from other clips, for which
-# a surface serves as well as a motion. Together, at the published weight of LD and at the weight of
-# VCLR whose gradient is as long as LTC's, the first wins. Whether another balance of the weights
+# How they are to be read. What a combination lacks under shift splits into what it lacks on its
+# source already and what the shift takes beyond that; the first is a matter of *content*, and the
+# table of factors names it. An explanation by content begins at what the objectives ask for: LD is
+# met by a latent whose change can be told from the context, and how much a clip changes at all can
+# be; VCLR asks for whatever tells a clip from others. That LD, and not something that comes with
+# it, puts one in the other's place is not shown by measuring finished encoders.
+#
+# What was not expected. Two readings that looked likely are put to a test above: that LD keeps what
+# moves and lets go of what only looks (compare the rows of motion in the combinations with those of
+# VCLR), and that a shifted world is misread because its mean has moved (compare centring with the
+# distance to VCLR). RankMe, the usual measure of collapse, was expected to order the objectives as
+# transfer does; the sentence on ranks says whether it does.
+#
+# What is open. The share of each term in the gradient is not in the recorded curves, only the
+# length of all of them together; [15](15_what_the_gradients_reach.ipynb) has it for the first
+# steps. A probe trained anew has fewer labels in the target than the source's probe had (250
+# against 400), so what it does not read is not proven gone. Whether another balance of the weights
 # turns the answer round is what runs with other settings are for; the table above says which of
 # them are recorded.
 
@@ -273,3 +363,5 @@ print(transfer_answer.settings_that_turn(evidence) or "No run with another setti
 for sentence in transfer_answer.answered(evidence):
     print("-", sentence)
 print("-", transfer_answer.fallen(transfer_views.over_training(transfer_recorded.curves())))
+for sentence in transfer_why.answered(why):
+    print("-", sentence)
