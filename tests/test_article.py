@@ -79,7 +79,7 @@ def curves_falling():
     """Two seeds of LD that lose the camera on the way and keep the other tasks."""
     return pd.DataFrame(
         {
-            "variant": "ld", "form": "released", "seed": seed, "step": step,
+            "run": f"ld-{seed}-", "variant": "ld", "form": "released", "seed": seed, "step": step,
             "pretrained_on": "rendered", "changed": "", "rank_me": 6.0 - step * seed / 2000,
             "source_camera": 60.3 - step * (0.08 + seed / 500), "source_trajectory": 30.0 + seed,
             "source_order": 40.0 + seed, "source_appearance": 50.0 + seed,
