@@ -11,6 +11,7 @@ import pytest
 from vjepa_lib import reproduce, study
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.show import notebook
+from vjepa_lib.study import measured
 
 
 @pytest.fixture(autouse=True)
@@ -181,3 +182,21 @@ def test_one_seed_of_a_supervised_reference():
     kinds = [c.kind for c in wanted]
     assert kinds.count("supervised") == kinds.count("single_frame") == 1
     assert kinds.count("random_init") == 2
+
+
+def test_what_was_measured_at_the_recorded_size_is_read_at_another(monkeypatch):
+    """A live notebook of another size does not spend a minute on making a record again."""
+    nb = notebook.open_notebook("12_contrastive_learning", "mini")
+    of = {p: study.resolve("baseline", "released", p, 0) for p in ("mini", "small")}
+    assert nb.measured("matched_weights", lambda config: "made here", of["mini"]) == "made here"
+    monkeypatch.setenv("VJEPA_MEASURE", "1")  # which is for notebooks that read
+    read = nb.measured("matched_weights", lambda config: "made here", of["small"])
+    assert read.equals(measured.read("matched_weights"))
+
+
+def test_notebooks_that_take_longest_begin_first():
+    chosen = reproduce.notebook_paths()
+    order = [p.name[:2] for p in reproduce.side_by_side(chosen)]
+    assert order[: len(reproduce.LONGEST)] == list(reproduce.LONGEST)
+    assert sorted(order) == sorted(set(chosen) - {"99"})
+    assert reproduce.side_by_side(reproduce.choose("04")) == [chosen["04"]]

@@ -175,3 +175,8 @@ def test_mini_leaves_what_is_large_to_the_recorded_runs():
     halves = [c for c in study.configs_of(study.NOTEBOOK_RUNS["13"], "small", (0,))]
     assert any(c.variant.endswith("_appearance") for c in halves)
     assert not any(c.variant.endswith("_appearance") for c in live)
+    whole = {(c.variant, c.form) for c in live if "+" in c.variant}
+    assert whole == {(study.combined("fwm_hw_ld", c), "described") for c in study.CONTRASTS}
+    terms = {t.name for c in live for t in c.train.terms}
+    everything = study.runs_for(study.NOTEBOOK_RUNS, "small")
+    assert terms == {t.name for c in everything for t in c.train.terms}

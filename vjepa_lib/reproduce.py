@@ -17,6 +17,8 @@ from vjepa_lib.provenance import ROOT
 from vjepa_lib.settings import parse_jobs, parse_seeds
 
 NOTEBOOKS = ROOT / "notebooks"
+# What takes longest begins first, so that no core waits for it at the end.
+LONGEST = ("15", "12", "13", "11", "02")
 
 
 def notebook_paths() -> dict[str, Path]:
@@ -40,6 +42,13 @@ def choose(only: str | None) -> dict[str, Path]:
             f"No notebook {only!r}: choose a number of {', '.join(p.stem for p in found.values())}."
         )
     return picked | {n: p for n, p in found.items() if n == "99"}
+
+
+def side_by_side(chosen: dict[str, Path]) -> list[Path]:
+    """Notebooks that share the cores, in the order they begin in; the report is none of them."""
+    numbers = [n for n in LONGEST if n in chosen]
+    numbers += [n for n in chosen if n not in (*LONGEST, "99")]
+    return [chosen[n] for n in numbers]
 
 
 def execute(path: Path, built: Path, html: Path, settings: dict) -> str | None:
@@ -113,7 +122,7 @@ def reproduce(
         "DEVICE": device,
     }
     # The notebooks train nothing more, so they can share the cores; the report comes last.
-    work = [p for n, p in chosen.items() if n != "99"]
+    work = side_by_side(chosen)
     done = Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(execute)(p, built, figures / "notebooks", settings) for p in work
     )

@@ -185,14 +185,18 @@ class Notebook:
     def measured(self, what: str, measure: Callable, *args: object, **options: object):
         """What a measurement gives: made here, or reading, as it was recorded under a name.
 
+        One of runs of the recorded size is read by a live notebook of another size, too: made here
+        it would be the recorded one again.
+
         Parameters
         ----------
         what : name of the record (`study.measured`).
         measure : function of what follows.
         """
-        if self.live:
+        sizes = {a.profile for a in args if isinstance(a, study.RunConfig)}
+        if self.live and sizes <= {self.profile.name}:
             return measure(*args, **options)
-        if measured.measuring():
+        if not self.live and measured.measuring():
             return measured.record(what, self.profile.name, measure, *args, **options)
         return measured.read(what)
 

@@ -71,9 +71,24 @@ NOTEBOOK_RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
     "14": (_RANDOM, *_COMBINATION, *_PARTS, *_TRANSFERS),
 }
 # What a profile leaves to the recorded runs. `mini` trains while its reader waits, so it trains one
-# seed of every idea; contrast on halves and the other pretraining domains are recorded at `small`.
+# seed of every idea: of a term with several settings the one that has its name, of the combination
+# the whole with every contrast. The rest is recorded at `small`: contrast on halves, other
+# pretraining domains, further settings, and with a contrast the whole as released and FWM alone.
+_SETTINGS = tuple((v, "described") for v in _KINEMATIC if v.startswith("kinematic_"))
+_WITH_CONTRAST = tuple(
+    (combined(v, c), f)
+    for v, f in (("fwm", "described"), ("fwm_hw_ld", "released"))
+    for c in CONTRASTS
+)
 LEFT_TO_RECORDED: dict[str, frozenset[tuple[str, ...]]] = {
-    "mini": frozenset((*_ON_HALVES, *(t for t in _TRANSFERS if t[2] != "mixed"))),
+    "mini": frozenset(
+        (
+            *_ON_HALVES,
+            *(t for t in _TRANSFERS if t[2] != "mixed"),
+            *_SETTINGS,
+            *_WITH_CONTRAST,
+        )
+    ),
 }
 
 
