@@ -59,7 +59,8 @@ from vjepa_lib.show import notebook, plots, strips
 from vjepa_lib.study import kept, transfer_recorded
 
 nb = notebook.open_notebook("16_zero_shot_transfer", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
-evidence = transfer_answer.Evidence(transfer_recorded.load())  # profile small, all recorded runs
+# Of the profile small, all recorded runs.
+evidence = transfer_answer.Evidence(transfer_recorded.load(), curves=transfer_recorded.curves())
 runs = sorted(set(evidence.own().run))
 print(transfer_answer.recorded(evidence))
 
@@ -107,7 +108,7 @@ nb.out.figure(
 # alone. Look at whether the curves have become flat in the last quarter.
 
 # %%
-settled = transfer_views.settling(transfer_recorded.curves())
+settled = transfer_views.settling(evidence.curves)
 watched = ["source_camera", "source_appearance", "rank_me"]
 fig = plots.curves(
     settled,
@@ -258,6 +259,21 @@ nb.out.table(
 print(transfer_answer.settings_that_turn(evidence) or "No run with another setting is recorded.")
 
 # %% [markdown]
+# The weights are the setting to distrust first: that of LD is the paper's, that of VCLR ours, and
+# nothing says that the two fit together. So each of the two parts and their sum is trained at other
+# weights, and the source's validation clips choose; the worlds that the score asks have no part in
+# it. Left is what the choice sees, right what it is worth. Look at whether the two agree, and at
+# which side of VCLR the combination lies at each weight.
+
+# %%
+weighed = transfer_views.by_weights(evidence)
+if len(weighed):
+    fig = plots.intervals(weighed, "score", rows="name", panel="panel", xlabel="")
+    caption = "Terms at other weights; means over seeds with t intervals"
+    nb.out.figure(fig, "weights", weighed, caption, runs)
+print(transfer_answer.with_chosen_weights(evidence) or "No other weights are recorded.")
+
+# %% [markdown]
 # ## Why? What the latents hold
 #
 # Every kept encoder is measured again, without training. First its content: how well can numbers
@@ -268,9 +284,7 @@ print(transfer_answer.settings_that_turn(evidence) or "No run with another setti
 # combinations do not, and for a row in which that is reversed.
 
 # %%
-why = transfer_reasons.Mechanisms(
-    transfer_mechanisms.load(), transfer_recorded.load(), transfer_recorded.curves()
-)
+why = transfer_reasons.Mechanisms(transfer_mechanisms.load(), evidence.readings, evidence.curves)
 measured_runs = sorted(map(str, why.tables[2].run))
 table = transfer_reasons.held(why)
 nb.out.figure(
@@ -352,9 +366,10 @@ for ask in (transfer_why.not_displaced, transfer_why.at_home, transfer_why.predi
 # What is open. The share of each term in the gradient is not in the recorded curves, only the
 # length of all of them together; [15](15_what_the_gradients_reach.ipynb) has it for the first
 # steps. A probe trained anew has fewer labels in the target than the source's probe had (250
-# against 400), so what it does not read is not proven gone. Whether another balance of the weights
-# turns the answer round is what runs with other settings are for; the table above says which of
-# them are recorded.
+# against 400), so what it does not read is not proven gone. The encoders measured here have the
+# published weights: what LD at another weight does to the contents above is not measured, and the
+# section on weights says how much hangs on it. Lengths, widths, VCLR without its parts and a
+# pretraining on the held-out world are prepared; the table of settings says what of it is recorded.
 
 # %% [markdown]
 # ## What we found
@@ -362,6 +377,6 @@ for ask in (transfer_why.not_displaced, transfer_why.at_home, transfer_why.predi
 # %%
 for sentence in transfer_answer.answered(evidence):
     print("-", sentence)
-print("-", transfer_answer.fallen(transfer_views.over_training(transfer_recorded.curves())))
+print("-", transfer_answer.fallen(transfer_views.over_training(evidence.curves)))
 for sentence in transfer_why.answered(why):
     print("-", sentence)

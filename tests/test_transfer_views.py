@@ -98,7 +98,12 @@ def test_weights_are_chosen_on_the_source_and_not_on_the_target(evidence):
     assert chosen.changed.to_dict() == {"vclr": "", "ld+vclr": "vclr x10", "ld": ""}
     assert chosen.tried.to_dict() == {"vclr": 2, "ld+vclr": 3, "ld": 1}
     said = transfer_elsewhere.with_chosen_weights(e)
-    assert "LD with VCLR vclr x10 of 3" in said and "VCLR as published of 2" in said
+    assert "up to 3 settings each" in said and "LD with VCLR at VCLR x10" in said
+    assert ": VCLR as in the study" in said
+    drawn = transfer_views.by_weights(e).set_index(["name", "panel"])
+    assert drawn.score["LD + VCLR, VCLR x10", "on the source's validation clips (%)"] == 70
+    assert drawn.score["LD + VCLR, LD x0.1", "zero-shot transfer score"] > 80
+    assert drawn.n_seeds["VCLR", "zero-shot transfer score"] == 3 + len(SEEDS)
     assert "3 seeds of the choice" in said
     assert "harms: -1" in said and "against VCLR" in said and "against LD" in said
     # Nothing is told of a part alone.
@@ -114,6 +119,7 @@ def test_weights_are_chosen_on_the_source_and_not_on_the_target(evidence):
     )
     assert "4 seeds that had no part in it: LD with VCLR helps: +" in said
     assert transfer_elsewhere.weights(evidence).empty
+    assert transfer_views.by_weights(evidence).empty
     assert transfer_elsewhere.with_chosen_weights(evidence) is None
 
 

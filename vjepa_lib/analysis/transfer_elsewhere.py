@@ -145,6 +145,13 @@ def chosen_contrasts(table: pd.DataFrame) -> pd.DataFrame:
     return found.iloc[:0].assign(choosing=False)
 
 
+def in_words(changed: str) -> str:
+    """'at LD x0.1' of 'ld x0.1', 'as in the study' of nothing changed."""
+    if not changed:
+        return "as in the study"
+    return "at " + re.sub(r"\w+(?= x[\d.])", lambda found: found.group().upper(), changed)
+
+
 def with_chosen_weights(e: Evidence) -> str | None:
     """Whether the answer depends on the weights: the contrasts with those the source chose."""
     table = weights(e)
@@ -153,14 +160,15 @@ def with_chosen_weights(e: Evidence) -> str | None:
     if not said:
         return None
     picked = ", ".join(
-        f"{TITLES[r.variant]} {r.changed or 'as published'} of {r.tried}"
+        f"{TITLES[r.variant]} {in_words(r.changed)}"
         for r in table[table.chosen].drop_duplicates("variant").itertuples()
         if r.tried > 1
     )
+    budget = f"{table.tried.max():.0f}"
     fewest, most = found.n_seeds.min(), found.n_seeds.max()
     seeds = f"{fewest:.0f}" if fewest == most else f"{fewest:.0f} to {most:.0f}"
     kind = "seeds of the choice" if found.choosing.any() else "seeds that had no part in it"
     return (
-        f"With weights chosen on the source's validation clips ({picked} settings tried), on "
-        f"{seeds} {kind}: {said}."
+        f"With weights chosen on the source's validation clips (up to {budget} settings each: "
+        f"{picked}), on {seeds} {kind}: {said}."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score
-from vjepa_lib.analysis.transfer_elsewhere import OTHER_WORLD, settings
+from vjepa_lib.analysis.transfer_elsewhere import OTHER_WORLD, in_words, settings, weights
 from vjepa_lib.analysis.transfer_evidence import Evidence, side
 from vjepa_lib.analysis.transfer_score import DECISIVE, READINGS, TITLES, of_study
 from vjepa_lib.datasets import worlds
@@ -186,6 +186,37 @@ def matrix(e: Evidence) -> pd.DataFrame:
     )
     columns = ["pretrained_on", "variant", "rendered", "digits", "n_seeds"]
     return out[columns].reset_index(drop=True)
+
+
+def by_weights(e: Evidence) -> pd.DataFrame:
+    """Variants with their terms at other weights: on the source, and zero-shot.
+
+    Returns
+    -------
+    DataFrame of `variant`, `changed`, `name` ('LD + VCLR, LD x0.1'), `panel` (what is read),
+    `score` with its t interval `low`, `high`, and `n_seeds`: all seeds that were trained. Empty
+    without runs of other weights.
+    """
+    table = weights(e)
+    if table.empty:
+        return table
+    table = table[table.tried > 1]
+    panels = {
+        "source": "on the source's validation clips (%)",
+        "score": "zero-shot transfer score",
+    }
+    out = []
+    for (variant, changed), rows in table.groupby(["variant", "changed"]):
+        short = " + ".join(part.upper() for part in variant.split("+"))
+        name = f"{short}, {in_words(changed).removeprefix('at ')}" if changed else short
+        for column, panel in panels.items():
+            found = statistics.mean_interval(rows[column])
+            out.append(
+                {"variant": variant, "changed": changed, "name": name, "panel": panel}
+                | {"score": found["mean"], "low": found["low"], "high": found["high"]}
+                | {"n_seeds": found["n"]}
+            )
+    return _in_order(pd.DataFrame(out))
 
 
 def _titles(found: pd.DataFrame) -> list[str]:
