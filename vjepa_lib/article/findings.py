@@ -25,7 +25,9 @@ def abstract(evidence: Evidence) -> tuple[Block, ...]:
         paragraph(
             "Does combining factorized latent dynamics objectives with contrastive learning in "
             "Video-JEPA help transfer across domains? A report collected {claims} claims about it "
-            "from the literature. This companion trains every objective from one library on small "
+            "from the literature. The factorized part is latent dynamics (LD), alone or with "
+            "hard-region weighting (HW) and a factorized world model (FWM); the contrast is "
+            "video-level (VCLR). This companion trains every objective from one library on small "
             "rendered worlds, reads the frozen encoders with the uncertainty of seeds and clips, "
             "and checks the claims against the published numbers and against the released code. "
             "{recorded}",
