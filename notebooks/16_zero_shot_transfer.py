@@ -289,7 +289,7 @@ measured_runs = sorted(map(str, why.tables[2].run))
 table = transfer_reasons.held(why)
 nb.out.figure(
     plots.heatmap(
-        table.rename(columns=plots.label).rename_axis(index="", columns=""),
+        table.rename_axis(index="", columns=""),
         centre=None,
         fmt="{:.0f}",
         bar_label="100 R2",
@@ -332,7 +332,12 @@ for ask in (transfer_why.one_direction, transfer_why.ranks_mislead):
 
 # %%
 gains = transfer_reasons.recovered_intervals(why)
-fig = plots.intervals(gains, "value", panel="panel", zero=True, xlabel="points added")
+# Short words for narrow panels; the table behind the figure has the whole ones.
+short = {
+    "mean and covariance aligned": "covariance aligned",
+    "leading direction removed": "direction removed",
+}
+fig = plots.intervals(gains, "value", panel="panel", zero=True, xlabel="points added", names=short)
 caption = (
     "Points added to zero-shot accuracy at severity 4 (mean over tasks and shifts); means over "
     "seeds with t intervals"

@@ -101,9 +101,9 @@ def test_weights_are_chosen_on_the_source_and_not_on_the_target(evidence):
     assert "up to 3 settings each" in said and "LD with VCLR at VCLR x10" in said
     assert ": VCLR as in the study" in said
     drawn = transfer_views.by_weights(e).set_index(["name", "panel"])
-    assert drawn.score["LD + VCLR, VCLR x10", "on the source's validation clips (%)"] == 70
-    assert drawn.score["LD + VCLR, LD x0.1", "zero-shot transfer score"] > 80
-    assert drawn.n_seeds["VCLR", "zero-shot transfer score"] == 3 + len(SEEDS)
+    assert drawn.score["ld+vclr, VCLR x10", "on the source's validation clips (%)"] == 70
+    assert drawn.score["ld+vclr, LD x0.1", "zero-shot transfer score"] > 80
+    assert drawn.n_seeds["vclr", "zero-shot transfer score"] == 3 + len(SEEDS)
     assert "3 seeds of the choice" in said
     assert "harms: -1" in said and "against VCLR" in said and "against LD" in said
     # Nothing is told of a part alone.

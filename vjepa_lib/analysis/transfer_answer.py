@@ -195,7 +195,7 @@ def keeps(e: Evidence) -> str | None:
         return None
     found = [
         transfer_score.of_study(transfer_score.scores(e.shares(reading)))
-        for reading in ("source", "zero-shot", "zero-shot, farthest", "re-trained")
+        for reading in ("source", "zero-shot", "zero-shot farthest", "re-trained")
     ]
     said = []
     for variant in DECISIVE:

@@ -67,7 +67,7 @@ READINGS = {
     "zero-shot 1 label": Reading("few_1", "source"),
     "zero-shot 10 labels": Reading("few_10", "source"),
     # What a probe trained anew there, at the last severity, compares with.
-    "zero-shot, farthest": Reading("linear", "source", (worlds.SEVERITIES[-1],)),
+    "zero-shot farthest": Reading("linear", "source", (worlds.SEVERITIES[-1],)),
     "re-trained": Reading("linear", "target", (worlds.SEVERITIES[-1],)),
     "re-trained neighbours": Reading("neighbours", "target", (worlds.SEVERITIES[-1],)),
     "re-trained 10 labels": Reading("few_10", "target", (worlds.SEVERITIES[-1],)),

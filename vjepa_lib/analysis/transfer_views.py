@@ -193,7 +193,7 @@ def by_weights(e: Evidence) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of `variant`, `changed`, `name` ('LD + VCLR, LD x0.1'), `panel` (what is read),
+    DataFrame of `variant`, `changed`, `name` ('ld+vclr, LD x0.1'), `panel` (what is read),
     `score` with its t interval `low`, `high`, and `n_seeds`: all seeds that were trained. Empty
     without runs of other weights.
     """
@@ -207,8 +207,7 @@ def by_weights(e: Evidence) -> pd.DataFrame:
     }
     out = []
     for (variant, changed), rows in table.groupby(["variant", "changed"]):
-        short = " + ".join(part.upper() for part in variant.split("+"))
-        name = f"{short}, {in_words(changed).removeprefix('at ')}" if changed else short
+        name = f"{variant}, {in_words(changed).removeprefix('at ')}" if changed else variant
         for column, panel in panels.items():
             found = statistics.mean_interval(rows[column])
             out.append(

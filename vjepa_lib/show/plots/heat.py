@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -38,13 +40,15 @@ def heatmap(
     else:
         reach = limit or float(np.nanmax(np.abs(values - centre))) or 1.0
         colours = {"cmap": "PuOr", "vmin": centre - reach, "vmax": centre + reach}
+    # Characters that fit under a column: about 17 an inch, of three quarters of the width.
+    room = max(8, int(0.75 * 17 * width / len(table.columns)))
     sns.heatmap(
         values,
         annot=values.map(lambda v: minus(fmt.format(v))),
         fmt="",
         annot_kws={"fontsize": 6.5},
         cbar_kws={"label": bar_label, "fraction": 0.05, "pad": 0.02},
-        xticklabels=[label(str(c)) for c in table.columns],
+        xticklabels=[fill(label(str(c)), room, break_on_hyphens=False) for c in table.columns],
         yticklabels=[label(str(r)) for r in table.index],
         ax=ax,
         **colours,
