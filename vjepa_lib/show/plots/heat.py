@@ -40,8 +40,8 @@ def heatmap(
     else:
         reach = limit or float(np.nanmax(np.abs(values - centre))) or 1.0
         colours = {"cmap": "PuOr", "vmin": centre - reach, "vmax": centre + reach}
-    # Characters that fit under a column: about 17 an inch, of three quarters of the width.
-    room = max(8, int(0.75 * 17 * width / len(table.columns)))
+    # Characters that fit under a column: about 14 an inch, of three quarters of the width.
+    room = max(8, int(0.75 * 14 * width / len(table.columns)))
     sns.heatmap(
         values,
         annot=values.map(lambda v: minus(fmt.format(v))),
