@@ -68,7 +68,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
     # Other people's classes, whose pages are not here, and type variables.
-    ("py:class", r"(torch|numpy|np|pandas|pd|matplotlib|pathlib|collections|enum)\..*|Tensor"),
+    ("py:class", r"(torch|numpy|np|pandas|pd|matplotlib|pathlib|collections|enum)\..*|Tensor|Path"),
     ("py:class", r"vjepa_lib\..*\.T"),
 ]
 

@@ -32,7 +32,7 @@ class Mechanisms:
     Attributes
     ----------
     tables : of `transfer_mechanisms.load`: alignment, shifts, encoders.
-    readings, curves : of `transfer_recorded.load` and `.curves`.
+    readings, curves : of `transfer_recorded.load` and `transfer_recorded.curves`.
     """
 
     tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
