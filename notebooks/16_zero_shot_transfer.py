@@ -382,6 +382,5 @@ for ask in (transfer_why.not_displaced, transfer_why.at_home, transfer_why.predi
 # %%
 for sentence in transfer_answer.answered(evidence):
     print("-", sentence)
-print("-", transfer_answer.fallen(transfer_views.over_training(evidence.curves)))
 for sentence in transfer_why.answered(why):
     print("-", sentence)

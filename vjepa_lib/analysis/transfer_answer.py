@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from vjepa_lib import study
-from vjepa_lib.analysis import statistics, transfer_score
+from vjepa_lib.analysis import statistics, transfer_score, transfer_views
 from vjepa_lib.analysis.transfer_elsewhere import (
     other_direction,
     settings_that_turn,
@@ -241,6 +241,11 @@ def fallen(table: pd.DataFrame) -> str | None:
     )
 
 
+def falls(e: Evidence) -> str | None:
+    """`fallen` of the recorded curves."""
+    return None if e.curves.empty else fallen(transfer_views.over_training(e.curves))
+
+
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combination,
     with_chosen_weights,
@@ -256,6 +261,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     other_direction,
     settings_that_turn,
     factorial,
+    falls,
 )
 # The answer in three sentences, for a first screen.
 SHORT = SENTENCES[:3]

@@ -34,6 +34,7 @@ def settings_that_turn(e: Evidence) -> str | None:
     """Under which settings a primary contrast changes its side, and what becomes of clear ones."""
     if not e.has_decisive:
         return None
+    first = {(r.whole, r.part): side(r) for r in e.contrasts().itertuples()}
     tried, turned, kept, lost = [], [], {}, {}
     for changed in settings(e):
         found = e.contrasts(changed=changed, seeds=None)
@@ -41,21 +42,17 @@ def settings_that_turn(e: Evidence) -> str | None:
             continue
         tried.append(changed)
         for row in found.itertuples():
-            first = next(
-                r for r in e.contrasts().itertuples() if (r.whole, r.part) == (row.whole, row.part)
-            )
-            now, then = side(row, corrected=False), side(first)
+            now, then = side(row, corrected=False), first[row.whole, row.part]
             if {now, then} == {"above", "below"}:
                 turned.append(f"{against(row)} at {changed} ({number(row)})")
             elif then in ("above", "below"):
                 where = kept if now == then else lost
-                where.setdefault(f"{against(row)} {then}", []).append(f"{changed} ({told(row)})")
+                where.setdefault((against(row), then), []).append(f"{changed} ({told(row)})")
     if not tried:
         return None
     said = f"turn round: {'; '.join(turned)}" if turned else "are clearly turned round under none"
     for where, words in ((kept, "stays clearly"), (lost, "is no longer clearly")):
-        for contrast, places in where.items():
-            name, way = contrast.rsplit(" ", 1)
+        for (name, way), places in where.items():
             said += f"; {name} {words} {way} at {', '.join(places)}"
     return f"With other settings ({', '.join(tried)}), primary contrasts {said}."
 
@@ -164,11 +161,10 @@ def with_chosen_weights(e: Evidence) -> str | None:
         for r in table[table.chosen].drop_duplicates("variant").itertuples()
         if r.tried > 1
     )
-    budget = f"{table.tried.max():.0f}"
     fewest, most = found.n_seeds.min(), found.n_seeds.max()
     seeds = f"{fewest:.0f}" if fewest == most else f"{fewest:.0f} to {most:.0f}"
     kind = "seeds of the choice" if found.choosing.any() else "seeds that had no part in it"
     return (
-        f"With weights chosen on the source's validation clips (up to {budget} settings each: "
-        f"{picked}), on {seeds} {kind}: {said}."
+        f"With weights chosen on the source's validation clips (up to {table.tried.max()} settings "
+        f"each: {picked}), on {seeds} {kind}: {said}."
     )

@@ -22,6 +22,7 @@ import pandas as pd
 
 from vjepa_lib.analysis import transfer_geometry as geometry
 from vjepa_lib.analysis.transfer_geometry import Leading, Probe, World
+from vjepa_lib.analysis.transfer_score import FARTHEST
 from vjepa_lib.datasets import worlds
 from vjepa_lib.errors import CompanionError, DataError
 from vjepa_lib.evaluation.extract import extract, halves_of
@@ -36,7 +37,6 @@ from vjepa_lib.training.pretrain import Trainer
 from vjepa_lib.video.clips import ClipSet
 
 NAME = "transfer_mechanisms"
-LAST = worlds.SEVERITIES[-1]  # shifts are measured where they go farthest
 # Parts of a latent that factors are read from: what probes read (the mean token of the last level),
 # its halves as FWM cuts them, and the mean tokens of all levels.
 PARTS = ("read", "appearance", "dynamics", "levels")
@@ -162,7 +162,7 @@ def _shifts(task: str, here: Mapping[tuple, World], changes: Mapping[tuple, Mapp
 def tasks_of(profile: str = "small") -> dict[str, Task]:
     """The rendered tasks with their targets at the last severity; renders what is missing."""
     spec = transfer_run("baseline", "described", profile, 0).worlds
-    places = [SOURCE, *((shift, LAST) for shift in worlds.SHIFTS)]
+    places = [SOURCE, *((shift, FARTHEST) for shift in worlds.SHIFTS)]
     found = worlds.some(spec, [(t, p) for t in worlds.TASKS for p in places], data_root())
     out = {}
     for task in worlds.TASKS:

@@ -15,13 +15,11 @@ from scipy import stats
 
 from vjepa_lib.analysis import statistics
 from vjepa_lib.analysis.transfer_geometry import FACTORS
-from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS
-from vjepa_lib.datasets import worlds
+from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, FARTHEST
 
 # Which encoders are compared: each combination with VCLR, and LD with what it is added to.
 PAIRS = (("ld+vclr", "vclr"), ("fwm_hw_ld+vclr", "vclr"), ("ld", "baseline"))
 CUT = ("fwm_hw_ld", "fwm_hw_ld+vclr")  # trained with halves
-LAST = worlds.SEVERITIES[-1]
 RESAMPLES = 1000
 
 
@@ -64,7 +62,7 @@ class Mechanisms:
         probe trained anew there, and `home`, of the source's probe at home."""
         found = self._named(self.tables[1])
         linear = self.readings[self.readings.reading == "linear"]
-        again = linear[(linear.fitted == "target") & (linear.severity == LAST)]
+        again = linear[(linear.fitted == "target") & (linear.severity == FARTHEST)]
         again = again[["run", "task", "shift", "top1"]].rename(columns={"top1": "again"})
         runs = self.tables[2][["encoder", "run"]].astype(str)
         home = self.sources[["encoder", "task", "zero"]].rename(columns={"zero": "home"})

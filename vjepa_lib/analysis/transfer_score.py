@@ -39,6 +39,7 @@ TITLES = {
     "fwm_hw_ld+vclr": "FWM-HW-LD with VCLR",
     "random_init": "the untrained encoder",
 }
+FARTHEST = worlds.SEVERITIES[-1]  # where probes are trained anew, and mechanisms measured
 MARGIN = 3.0  # points of the score within which a difference is called none
 HELD_OUT = tuple(heldout.QUESTIONS)
 
@@ -67,10 +68,10 @@ READINGS = {
     "zero-shot 1 label": Reading("few_1", "source"),
     "zero-shot 10 labels": Reading("few_10", "source"),
     # What a probe trained anew there, at the last severity, compares with.
-    "zero-shot farthest": Reading("linear", "source", (worlds.SEVERITIES[-1],)),
-    "re-trained": Reading("linear", "target", (worlds.SEVERITIES[-1],)),
-    "re-trained neighbours": Reading("neighbours", "target", (worlds.SEVERITIES[-1],)),
-    "re-trained 10 labels": Reading("few_10", "target", (worlds.SEVERITIES[-1],)),
+    "zero-shot farthest": Reading("linear", "source", (FARTHEST,)),
+    "re-trained": Reading("linear", "target", (FARTHEST,)),
+    "re-trained neighbours": Reading("neighbours", "target", (FARTHEST,)),
+    "re-trained 10 labels": Reading("few_10", "target", (FARTHEST,)),
     "source": Reading("linear", "source", (0,)),
 }
 

@@ -13,7 +13,6 @@ from vjepa_lib.analysis import statistics
 from vjepa_lib.analysis.transfer_geometry import FACTORS
 from vjepa_lib.analysis.transfer_reasons import (
     CUT,
-    LAST,
     PAIRS,
     PREDICTORS,
     WAYS,
@@ -22,7 +21,7 @@ from vjepa_lib.analysis.transfer_reasons import (
     predicts,
     rank_says,
 )
-from vjepa_lib.analysis.transfer_score import DECISIVE, TITLES
+from vjepa_lib.analysis.transfer_score import DECISIVE, FARTHEST, TITLES
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -39,7 +38,7 @@ def at_home(m: Mechanisms) -> str:
         more = statistics.mean_interval(gap.zero - gap.home)
         said.append(
             f"{TITLES[whole]} lacks {found['zero']['mean']:.1f} points against VCLR in the worlds "
-            f"of severity {LAST} and {found['home']['mean']:.1f} on their sources, so that the "
+            f"of severity {FARTHEST} and {found['home']['mean']:.1f} on their sources, so that the "
             f"shift itself adds {more['mean']:+.1f} [{more['low']:+.1f}, {more['high']:+.1f}]"
         )
     return f"Zero-shot accuracy: {'; '.join(said)}."
@@ -108,8 +107,8 @@ def not_displaced(m: Mechanisms) -> str:
     lacking = gap["vclr"] - max(gap["ld+vclr"], gap["fwm_hw_ld+vclr"])
     verdict = "no way brings a combination as far" if best < lacking else "one way brings it as far"
     return (
-        f"Points added to zero-shot accuracy at severity {LAST}, with {'; '.join(said)}. VCLR as "
-        f"it is reads {lacking:.1f} points more than the better combination: {verdict}."
+        f"Points added to zero-shot accuracy at severity {FARTHEST}, with {'; '.join(said)}. VCLR "
+        f"as it is reads {lacking:.1f} points more than the better combination: {verdict}."
     )
 
 

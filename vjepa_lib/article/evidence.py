@@ -87,9 +87,7 @@ class Evidence:
     @cached_property
     def said_zero_shot(self) -> list[str]:
         """What the transfer study says, as far as it is recorded."""
-        said = transfer_answer.answered(self.zero_shot)
-        fallen = transfer_answer.fallen(self.over_training)
-        return [*said, fallen] if said and fallen else said
+        return transfer_answer.answered(self.zero_shot)
 
     @cached_property
     def over_training(self) -> pd.DataFrame:

@@ -61,11 +61,7 @@ def of_training(config: Mapping[str, Any]) -> Protocol:
     found |= {"training": "known", "init": str(config.get("init") or "random")[:8]}
     if not config["data"]:
         return found
-    found |= _flat("predictor", train["predictor"])
-    found |= _flat("schedule", train["schedule"], without=("activation_checkpointing",))
-    found |= _flat("masking", train["masking"], without=("kind",))
-    found |= _flat("augmentation", train["augmentation"])
-    found |= _flat("clips", config["clip"], without=("frames", "size"))
+    found |= _of_setup(train) | _flat("clips", config["clip"], without=("frames", "size"))
     for part in config["data"]:
         name = part["name"]
         found |= {f"share.{name}": part["weight"], f"number.{name}": part["clips"]}
@@ -77,6 +73,14 @@ def of_reading(config: Mapping[str, Any]) -> Protocol:
     """Protocol of a reading but for its benchmark, given its stored configuration."""
     clip = _flat("read", config["clip"], without=("antialias",))
     return clip | _flat("heads", config["heads"])
+
+
+def _of_setup(setup: Mapping[str, Any]) -> Protocol:
+    """What a training's setup decides beside its encoder and terms."""
+    found = _flat("predictor", setup["predictor"])
+    found |= _flat("schedule", setup["schedule"], without=("activation_checkpointing",))
+    found |= _flat("masking", setup["masking"], without=("kind",))
+    return found | _flat("augmentation", setup["augmentation"])
 
 
 def _flat(name: str, table: Mapping[str, Any] | None, without: Sequence[str] = ()) -> Protocol:
@@ -138,11 +142,7 @@ def published(regime: str) -> Protocol:
     if mix is None:
         return found
     setup = plain(study.recipe("baseline").setup(usual.profile, 0))
-    found |= _flat("predictor", setup["predictor"])
-    found |= _flat("schedule", setup["schedule"], without=("activation_checkpointing",))
-    found |= _flat("masking", setup["masking"], without=("kind",))
-    found |= _flat("augmentation", setup["augmentation"])
-    found |= {"clips.stride": mix.frame_step, "clips.fps": mix.fps}
+    found |= _of_setup(setup) | {"clips.stride": mix.frame_step, "clips.fps": mix.fps}
     found |= {f"share.{n}": w for n in ("ucf101", "ssv2", "imagenet100") if (w := getattr(mix, n))}
     return found | _flat("sizes", plain(usual.terms))
 

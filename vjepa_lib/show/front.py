@@ -77,8 +77,7 @@ def long_answer() -> str:
     said = transfer_answer.answered(
         evidence(), [ask for ask in transfer_answer.SENTENCES if ask not in first]
     )
-    fallen = transfer_answer.fallen(transfer_views.over_training(evidence().curves))
-    return _bullets([*said, fallen] if fallen else said)
+    return _bullets(said)
 
 
 def accuracies() -> str:
