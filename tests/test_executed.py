@@ -133,6 +133,16 @@ def test_executing_twice_changes_no_byte():
     assert text == book.read_text()
 
 
+def test_what_only_starts_kernels_loads_no_network():
+    """The notebooks load torch and matplotlib; the process that waits for them needs neither."""
+    asked = (
+        "import sys; from vjepa_lib.show import executed; executed.sources(); "
+        "print({'torch', 'matplotlib', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "set()", done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("book", BOOKS, ids=IDS)
 def test_outputs_are_committed_whole(book):
     found = nbformat.read(book, as_version=4)

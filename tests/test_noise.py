@@ -311,6 +311,19 @@ def test_several_benchmarks_share_the_seeds_and_not_the_clips():
         st.crossed_interval(blocks, [1.0])
 
 
+def test_contrasts_that_share_draws_are_those_drawn_alone():
+    rng = np.random.default_rng(11)
+    several = [[_crossed(rng, 5, c, 1, 8, 8) for c in (30, 40)] for _ in range(3)]
+    weights = [[0.5, 0.5], [0.2, 0.8], None]
+    together = st.crossed_bootstraps(several, weights, resamples=200)
+    alone = [
+        st.crossed_bootstrap(v, w, resamples=200) for v, w in zip(several, weights, strict=True)
+    ]
+    assert together == alone and together[0] != together[1]
+    with pytest.raises(DataError, match="as many seeds and clips"):
+        st.crossed_bootstraps([several[0], several[0][::-1]], weights[:2])
+
+
 def test_one_seed_and_equal_encoders():
     assert np.isnan(st.crossed_interval(np.ones((1, 9)))["low"])
     assert np.isnan(st.crossed_bootstrap(np.ones((1, 9)))["low"])

@@ -287,3 +287,8 @@ def parse_jobs(given: str | int | None, name: str = "JOBS") -> int:
             f"{name} is {shown(given)}: give a whole number of processes, 1 to {MOST_JOBS}."
         )
     return jobs
+
+
+def measuring() -> bool:
+    """Whether measurements are to be made anew (`make notebooks MEASURE=1`)."""
+    return os.environ.get("VJEPA_MEASURE", "") not in ("", "0")

@@ -33,7 +33,11 @@ class Evidence:
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     def own(self, changed: str = "", on: str = "rendered") -> pd.DataFrame:
-        return transfer_score.own_runs(self.readings, changed, on)
+        """`transfer_score.own_runs` of runs with a setting."""
+        key = ("own", changed, on)
+        if key not in self._cache:
+            self._cache[key] = transfer_score.own_runs(self.readings, changed, on)
+        return self._cache[key]
 
     def shares(self, reading: str = "zero-shot", changed: str = "", on: str = "rendered"):
         """`transfer_score.shares` of runs with a setting; empty without them."""

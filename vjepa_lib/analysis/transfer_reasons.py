@@ -83,6 +83,12 @@ class Mechanisms:
             self._cache["tests"] = tests(self)
         return self._cache["tests"]
 
+    def predicts(self) -> pd.DataFrame:
+        """`predicts` of this evidence, computed once."""
+        if "predicts" not in self._cache:
+            self._cache["predicts"] = predicts(self)
+        return self._cache["predicts"]
+
     def row(self, what: str, whole: str, part: str):
         """One test."""
         found = self.tests()
@@ -271,46 +277,54 @@ def predicts(m: Mechanisms, resamples: int = RESAMPLES) -> pd.DataFrame:
     DataFrame of `what`, `rho`, `low`, `high`, `cells`; `within`, `within_low`, `within_high`: the
     same of deviations from the mean over variants of a world.
     """
-    table = m.shifts[m.shifts.variant.isin(DECISIVE)]
+    shifts = m.shifts
+    table = shifts[shifts.variant.isin(DECISIVE)]
     table = table.assign(world=table.task + " " + table["shift"], loss=table.again - table.zero)
     seeds = set.intersection(*(set(r.seed) for _, r in table.groupby("variant")))
     table = table[table.seed.isin(seeds)]
+    variants = table.variant.nunique()
+    loss, *others = (
+        table.pivot_table(index=["seed", "world"], columns="variant", values=c)
+        .to_numpy()
+        .reshape(len(seeds), -1, variants)
+        for c in ("loss", *PREDICTORS)
+    )
+    rng, (n_seeds, n_worlds) = np.random.default_rng(0), loss.shape[:2]
+    drawn = [(rng.integers(n_seeds, size=n_seeds), rng.integers(n_worlds, size=n_worlds))
+             for _ in range(resamples)]  # fmt: skip
+    # The last of them is the sample itself.
+    drawn.append((np.arange(n_seeds), np.arange(n_worlds)))
+    s, w = (np.stack(part) for part in zip(*drawn, strict=True))
+    losses = _both_ranks(loss, s, w)
     out = []
-    for what in PREDICTORS:
-        x, y = (
-            table.pivot_table(index=["seed", "world"], columns="variant", values=c)
-            .to_numpy()
-            .reshape(len(seeds), -1, table.variant.nunique())
-            for c in (what, "loss")
-        )
-        rng = np.random.default_rng(0)
-        drawn = np.array(
-            [
-                _both_rho(
-                    x,
-                    y,
-                    rng.integers(len(x), size=len(x)),
-                    rng.integers(x.shape[1], size=x.shape[1]),
-                )
-                for _ in range(resamples)
-            ]
-        )
-        rho = _both_rho(x, y, np.arange(len(x)), np.arange(x.shape[1]))
-        ends = np.percentile(drawn, [2.5, 97.5], axis=0)
-        row = {"what": what, "rho": rho[0], "low": ends[0, 0], "high": ends[1, 0]}
-        row |= {"within": rho[1], "within_low": ends[0, 1], "within_high": ends[1, 1]}
-        out.append(row | {"cells": x[0].size})
+    for what, values in zip(PREDICTORS, others, strict=True):
+        rho = np.stack([(x * y).mean(1) for x, y in zip(_both_ranks(values, s, w), losses)], 1)
+        ends = np.percentile(rho[:-1], [2.5, 97.5], axis=0)
+        row = {"what": what, "rho": rho[-1, 0], "low": ends[0, 0], "high": ends[1, 0]}
+        row |= {"within": rho[-1, 1], "within_low": ends[0, 1], "within_high": ends[1, 1]}
+        out.append(row | {"cells": n_worlds * variants})
     return pd.DataFrame(out)
 
 
-def _both_rho(x, y, seeds, places) -> tuple[float, float]:
-    """Rank correlation of cells [worlds, variants], and within worlds."""
-    a, b = (v[seeds][:, places].mean(0) for v in (x, y))
-    inside = (v - v.mean(1, keepdims=True) for v in (a, b))
-    return tuple(
-        float(np.corrcoef(stats.rankdata(p), stats.rankdata(q))[0, 1])
-        for p, q in ((a, b), tuple(inside))
-    )
+def _both_ranks(values: np.ndarray, seeds: np.ndarray, worlds: np.ndarray) -> list[np.ndarray]:
+    """Standardised ranks of cells, and of cells within worlds, in every resample.
+
+    Parameters
+    ----------
+    values : [seeds, worlds, variants]; means over the drawn seeds are ranked.
+    seeds, worlds : drawn, [R, seeds] and [R, worlds].
+
+    Returns
+    -------
+    two arrays [R, worlds x variants]; the mean product of two is their rank correlation.
+    """
+    means = np.stack([values[s].mean(0)[w] for s, w in zip(seeds, worlds, strict=True)])
+    out = []
+    for cells in (means, means - means.mean(2, keepdims=True)):
+        ranks = stats.rankdata(cells.reshape(len(cells), -1), axis=1)
+        ranks -= ranks.mean(1, keepdims=True)
+        out.append(ranks / ranks.std(1, keepdims=True))
+    return out
 
 
 def rank_says(m: Mechanisms) -> pd.DataFrame:

@@ -89,8 +89,7 @@ def own_runs(readings: pd.DataFrame, changed: str = "", on: str = "rendered") ->
     """
     rows = readings[(readings.changed == changed) & (readings.pretrained_on == on)]
     forms = {v: form_of(v) for v in rows.variant.unique() if v in study.VARIANTS}
-    meant = [forms.get(v, f) for v, f in zip(rows.variant, rows.form, strict=True)]
-    return rows[rows.form == meant]
+    return rows[rows.form == rows.variant.map(forms).fillna(rows.form)]
 
 
 def of_study(table: pd.DataFrame) -> pd.DataFrame:
@@ -278,7 +277,8 @@ def crossed(
         (r.variant, r.seed, r.task, r.shift, r.severity): (r.right, r.n_test)
         for r in rows.itertuples()
     }
-    out = []
+    # Contrasts of as many seeds have the same draws.
+    alike: dict[int, list[tuple[tuple[str, str], list, list]]] = {}
     for whole, other in pairs:
         have = (set(rows[rows.variant == v].seed) for v in (whole, other))
         common = sorted(set.intersection(*have))
@@ -292,7 +292,16 @@ def crossed(
             }
             blocks.append(statistics.contrast_of(right, {whole: 1.0, other: -1.0}))
             weights.append(100 / (top[task] - low[task]) / len(places))
-        found = statistics.crossed_bootstrap(blocks, weights)
-        kept = {k: found[k] for k in ("low", "high", "p", "n_seeds")}
-        out.append({"whole": whole, "part": other, "effect": found["mean"]} | kept)
+        alike.setdefault(len(common), []).append(((whole, other), blocks, weights))
+    found = {}
+    for group in alike.values():
+        of_pairs, blocks, weights = zip(*group, strict=True)
+        done = statistics.crossed_bootstraps(blocks, weights)
+        found |= dict(zip(of_pairs, done, strict=True))
+    out = [
+        {"whole": pair[0], "part": pair[1], "effect": found[pair]["mean"]}
+        | {k: found[pair][k] for k in ("low", "high", "p", "n_seeds")}
+        for pair in pairs
+        if pair in found
+    ]
     return pd.DataFrame(out, columns=["whole", "part", "effect", "low", "high", "p", "n_seeds"])

@@ -18,7 +18,6 @@ from vjepa_lib.analysis.transfer_reasons import (
     WAYS,
     Mechanisms,
     leading,
-    predicts,
     rank_says,
 )
 from vjepa_lib.analysis.transfer_score import DECISIVE, FARTHEST, TITLES
@@ -114,7 +113,7 @@ def not_displaced(m: Mechanisms) -> str:
 
 def predicted(m: Mechanisms) -> str:
     """How well the displacement of a world predicts what zero-shot reading loses."""
-    found = predicts(m)
+    found = m.predicts()
     said = "; ".join(
         f"{PREDICTORS[r.what]} {r.rho:+.2f} [{r.low:+.2f}, {r.high:+.2f}], within worlds "
         f"{r.within:+.2f} [{r.within_low:+.2f}, {r.within_high:+.2f}]"

@@ -20,8 +20,7 @@ import nbformat
 
 from vjepa_lib.errors import CompanionError, ConfigError
 from vjepa_lib.provenance import ROOT
-from vjepa_lib.show.gallery import write_text
-from vjepa_lib.study.measured import measuring
+from vjepa_lib.settings import measuring
 
 NOTEBOOKS = ROOT / "notebooks"
 LARGEST, TOGETHER = 1_500_000, 15_000_000  # bytes of one notebook, and of all
@@ -193,6 +192,9 @@ def _one(source: Path) -> tuple[str, bool, float, str]:
         text, seconds = execute(source)
         old = book.read_text(encoding="utf-8") if book.exists() else ""
         if text != old:
+            # Here, for it brings torch and matplotlib, which the notebooks load for themselves.
+            from vjepa_lib.show.gallery import write_text
+
             write_text(book, text)
     except CompanionError as error:
         return source.stem, False, 0.0, str(error)

@@ -24,7 +24,7 @@ from vjepa_lib.analysis.ablation import named
 from vjepa_lib.datasets.few import few_clips
 from vjepa_lib.errors import ConfigError
 from vjepa_lib.folders import data_root, figures_root
-from vjepa_lib.settings import parse_jobs, parse_seeds
+from vjepa_lib.settings import measuring, parse_jobs, parse_seeds
 from vjepa_lib.show.gallery import Gallery, show_text
 from vjepa_lib.study import kept, measured, recorded
 from vjepa_lib.study.store import config_hash
@@ -178,7 +178,7 @@ class Notebook:
         name = f"{config.variant}_after_{steps}_steps_{config.profile}"
         if self.live:
             return at_work.early_trainer(config, self.clips, steps)
-        if measured.measuring():
+        if measuring():
             kept.keep_trainer(at_work.early_trainer(config, self.clips, steps), name)
         return kept.load_trainer(config, name)
 
@@ -196,7 +196,7 @@ class Notebook:
         sizes = {a.profile for a in args if isinstance(a, study.RunConfig)}
         if self.live and sizes <= {self.profile.name}:
             return measure(*args, **options)
-        if not self.live and measured.measuring():
+        if not self.live and measuring():
             return measured.record(what, self.profile.name, measure, *args, **options)
         return measured.read(what)
 

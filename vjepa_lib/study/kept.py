@@ -33,7 +33,7 @@ from vjepa_lib.study import configs
 from vjepa_lib.study.integrity import check_file
 from vjepa_lib.study.recorded import FOLDER as RECORDED
 from vjepa_lib.study.recorded import read_table
-from vjepa_lib.study.results import ENCODER_FILE
+from vjepa_lib.study.results import ENCODER_FILE, untrained
 from vjepa_lib.study.store import Run, RunStore, config_hash
 from vjepa_lib.training.pretrain import Trainer
 
@@ -337,8 +337,7 @@ def group(
 
     def take(config: configs.RunConfig) -> Encoder:
         if configs.canonical(config).kind == "random_init":
-            trainer = Trainer(configs.canonical(config).train)
-            return trainer.evaluated.requires_grad_(False).eval()
+            return untrained(configs.canonical(config).train)
         return _read(_rows(part, config.variant, config.form).iloc[0], folder)
 
     about = f"{profile}, recorded"

@@ -7,7 +7,6 @@ made anew by `make notebooks MEASURE=1`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,6 @@ FOLDER = RECORDED / "measured"
 COLUMNS = ("name", "tables", "profile", "commit", "date", "cpu")
 
 Tables = pd.DataFrame | tuple[pd.DataFrame, ...]
-
-
-def measuring() -> bool:
-    """Whether measurements are to be made anew (`make notebooks MEASURE=1`)."""
-    return os.environ.get("VJEPA_MEASURE", "") not in ("", "0")
 
 
 def index(folder: Path = FOLDER) -> pd.DataFrame:

@@ -188,19 +188,22 @@ def load(
             f"({', '.join(sorted(unknown)[:3])}): export both anew."
         )
     # References are trained once, whatever regime asks for them.
-    found = {(r.variant, r.form, r.regime): rows for r, rows in _by_run(table)}
+    found = {key: set(rows.run) for key, rows in table.groupby(["variant", "form", "regime"])}
+    facts = table[["run", "seed", "commit", "profile", "code"]]
+    metrics = metrics.merge(facts, on="run")
+    of_run = metrics.groupby("run").indices
     if asked is None:
         asked = dict.fromkeys(p for pairs in NOTEBOOK_RUNS.values() for p in pairs)
     parts = []
     wanted = dict.fromkeys(resolve(v, f, profile, 0, *regime) for v, f, *regime in asked)
     for want in wanted:
         have = canonical(want)
-        rows = found.get((have.variant, have.form, have.regime))
-        if rows is None:
+        own = found.get((have.variant, have.form, have.regime))
+        if own is None:
             continue
-        part = metrics.merge(rows[["run", "seed", "commit", "profile", "code"]], on="run")
+        places = [of_run[run] for run in own if run in of_run] or [np.array([], int)]
         parts.append(
-            part.assign(
+            metrics.iloc[np.sort(np.concatenate(places))].assign(
                 variant=want.variant,
                 form=want.form,
                 regime=want.regime,
@@ -210,11 +213,6 @@ def load(
     if not parts:
         return pd.DataFrame(columns=list(_COLUMNS))
     return pd.concat(parts, ignore_index=True)[list(_COLUMNS)]
-
-
-def _by_run(table: pd.DataFrame) -> Iterable[tuple]:
-    for _, rows in table.groupby(["variant", "form", "regime"], sort=False):
-        yield next(rows.itertuples()), rows
 
 
 def beside(

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from vjepa_lib.datasets.synthetic import BENCHMARKS, PRETRAINING, REGIMES, DataSpec
 from vjepa_lib.datasets.synthetic import ensure as render_data
@@ -19,7 +20,7 @@ from vjepa_lib.study.configs import RunConfig, canonical
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.store import RunStore
 from vjepa_lib.training.memory import EMBEDDED, told_what_to_change
-from vjepa_lib.training.pretrain import ClipMixture, Trainer, pretrain
+from vjepa_lib.training.pretrain import ClipMixture, Trainer, TrainSetup, pretrain
 from vjepa_lib.training.resume import save_weights
 from vjepa_lib.video.clips import ClipSet, load_clips
 
@@ -100,6 +101,16 @@ def load_encoder(config: RunConfig, device: str = "cpu") -> Encoder:
     encoder = Encoder(config.train.encoder)
     encoder.load_state_dict(state)
     return encoder.requires_grad_(False).eval().to(device)
+
+
+def untrained(setup: TrainSetup) -> Encoder:
+    """The encoder that a training begins with: `Trainer(setup).evaluated` before its first step.
+
+    A trainer has an optimiser as well, whose first one in a process takes torch seconds to load.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(setup.seed)
+        return Encoder(setup.encoder).requires_grad_(False).eval()
 
 
 def supervised_rows(config: RunConfig, sets: dict[str, ClipSet]) -> pd.DataFrame:

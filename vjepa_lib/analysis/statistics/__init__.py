@@ -22,7 +22,12 @@ from vjepa_lib.analysis.statistics.clips import (
     two_proportions,
 )
 from vjepa_lib.analysis.statistics.common import ALPHA
-from vjepa_lib.analysis.statistics.crossed import contrast_of, crossed_bootstrap, crossed_interval
+from vjepa_lib.analysis.statistics.crossed import (
+    contrast_of,
+    crossed_bootstrap,
+    crossed_bootstraps,
+    crossed_interval,
+)
 from vjepa_lib.analysis.statistics.factorial import factorial_effects, interaction_contrasts
 from vjepa_lib.analysis.statistics.families import adjust, in_families, rank_correlation
 from vjepa_lib.analysis.statistics.outcomes import Outcomes, outcomes
@@ -42,6 +47,7 @@ __all__ = [
     "contrast_of",
     "correct_count",
     "crossed_bootstrap",
+    "crossed_bootstraps",
     "crossed_interval",
     "equivalence",
     "factorial_effects",

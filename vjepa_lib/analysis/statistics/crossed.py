@@ -161,23 +161,52 @@ def crossed_bootstrap(
     -------
     `mean`, `low`, `high`, `p`, `n_seeds`, `sd_draws` (of the plain draws). NaN with one seed.
     """
-    blocks, given = _blocks(values, weights)
-    found = crossed_interval(blocks, given, alpha)
-    seeds = len(blocks[0])
-    kept = {k: found[k] for k in ("mean", "low", "high", "p", "n_seeds")}
-    if seeds < 2:
-        return kept | {"sd_draws": float("nan")}
+    return crossed_bootstraps([values], [weights], alpha, rng, resamples)[0]
+
+
+def crossed_bootstraps(
+    several: Sequence[ArrayLike | Sequence[ArrayLike]],
+    weights: Sequence[ArrayLike | None],
+    alpha: float = ALPHA,
+    rng: np.random.Generator | int = 0,
+    resamples: int = 2000,
+) -> list[dict[str, float]]:
+    """`crossed_bootstrap` of several contrasts of the same seeds and clips, with the same draws.
+
+    Drawing takes longest, and is done once.
+
+    Parameters
+    ----------
+    several, weights : values and weights of every contrast, as of `crossed_interval`.
+
+    Raises
+    ------
+    DataError : contrasts that differ in their numbers of seeds or clips.
+    """
+    each = [_blocks(v, w) for v, w in zip(several, weights, strict=True)]
+    shapes = {tuple(b.shape for b in blocks) for blocks, _ in each}
+    if len(shapes) > 1:
+        raise DataError("Contrasts that share their draws need as many seeds and clips each.")
+    found = [crossed_interval(blocks, given, alpha) for blocks, given in each]
+    kept = [{k: f[k] for k in ("mean", "low", "high", "p", "n_seeds")} for f in found]
+    if not each or found[0]["n_seeds"] < 2:
+        return [k | {"sd_draws": float("nan")} for k in kept]
     rng = np.random.default_rng(rng)
+    (shape,) = shapes
+    seeds = shape[0][0]
     by_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), resamples) / seeds  # [R, S]
-    draws = np.zeros(resamples)
-    for w, b in zip(given, blocks, strict=True):
-        clips = b.shape[1]
+    draws = np.zeros((len(each), resamples))
+    for k, (_, clips) in enumerate(shape):
         by_clip = rng.multinomial(clips, np.full(clips, 1 / clips), resamples) / clips  # [R, C]
-        draws += w * ((by_seed @ b) * by_clip).sum(1)
-    sd = float(draws.std(ddof=1))
-    if sd > 0:
-        scale = found["se"] / sd * stats.t.ppf(1 - alpha / 2, found["dof"])
-        scale /= stats.norm.ppf(1 - alpha / 2)
-        low, high = np.quantile(draws, [alpha / 2, 1 - alpha / 2]) - found["mean"]
-        kept |= {"low": found["mean"] + scale * low, "high": found["mean"] + scale * high}
-    return {k: float(v) for k, v in kept.items()} | {"n_seeds": seeds, "sd_draws": sd}
+        for own, (blocks, given) in zip(draws, each, strict=True):
+            own += given[k] * ((by_seed @ blocks[k]) * by_clip).sum(1)
+    out = []
+    for k, f, own in zip(kept, found, draws, strict=True):
+        sd = float(own.std(ddof=1))
+        if sd > 0:
+            scale = f["se"] / sd * stats.t.ppf(1 - alpha / 2, f["dof"])
+            scale /= stats.norm.ppf(1 - alpha / 2)
+            low, high = np.quantile(own, [alpha / 2, 1 - alpha / 2]) - f["mean"]
+            k |= {"low": f["mean"] + scale * low, "high": f["mean"] + scale * high}
+        out.append({name: float(v) for name, v in k.items()} | {"n_seeds": seeds, "sd_draws": sd})
+    return out
