@@ -122,7 +122,7 @@ nb.out.figure(
 print(observations.context_left(sizes))
 
 # %% [markdown]
-# The second group of every kind leaves little: the predictor has to fill in most of the clip. In a
+# Either group of every kind leaves little: the predictor has to fill in most of the clip. In a
 # batch, context and targets need not add up to all tokens: all clips are cut to the smallest count
 # among them, so that a group is one dense tensor.
 #

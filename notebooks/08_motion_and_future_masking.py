@@ -109,7 +109,7 @@ print(findings.hiding_and_motion(follow))
 # many places are hidden at all. Blocks that fall on the same places overlap, and then the union of
 # them is smaller.
 #
-# One draw of the masks that hide the future, in one clip. Orange is what has to be predicted; look
+# One draw of the masks that hide the future, in one clip. Hatched is what has to be predicted; look
 # at the second half of the time steps.
 
 # %%
@@ -118,10 +118,10 @@ kinds = ("multiblock", "future_predictive", "motion_future")
 drawn = masks.draw_masks(kinds, grid, sample.batch(chosen[:1]))
 sizes = masks.mask_sizes(drawn, grid)
 nb.out.figure(
-    plots.clips(strips.predicted(frames, drawn, grid), every=2, width=3.8),
+    plots.clips(strips.predicted(frames, drawn, grid), every=2, width=3.8, hatched=True),
     "future",
     sizes,
-    "What is predicted (orange) by each kind and mask group, one frame per time step",
+    "What is predicted (hatched) by each kind and mask group, one frame per time step",
 )
 nb.out.table(sizes, "sizes", "Tokens of context and of prediction in one draw")
 

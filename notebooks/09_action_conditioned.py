@@ -155,8 +155,9 @@ gains = sections.results(nb, nb.sources, nb.runs)
 # change, readable in $Z$. That holds noise as well as motion, and says nothing on texture finer
 # than a token.
 #
-# **What supports it.** A loss below the floor is proof: the noise of the next time step was read,
-# not predicted. A loss above it proves neither. The results set motion beside stills; a gain on the
+# **What supports it.** A loss below the floor can only be had by reading the noise of the next time
+# step, as far as the floor, an estimate from a few clips, is right. A loss above it proves neither.
+# The results set motion beside stills; a gain on the
 # one with a loss on the other is what a target made of coarse colour would do.
 #
 # **Not expected.** [10](10_delta_spectral_temporal_contrast.ipynb) measures a gradient of AC beside

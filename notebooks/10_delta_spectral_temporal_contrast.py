@@ -116,8 +116,9 @@ nb.out.table(counts, "counts", caption, digits=1)
 # ## How hard each term pulls
 #
 # The gradient of the weighted term into the context encoder, in lengths of the JEPA gradient, on
-# the baseline after its first steps; LD and AC for comparison. A small share of the loss can be a
-# long gradient. Before reading the ratios, look at what they are ratios *to*.
+# the baseline after its first steps. For comparison LD (latent dynamics,
+# [06](06_latent_dynamics.ipynb)) and AC (a target in pixels, [09](09_action_conditioned.ipynb)). A
+# small share of the loss can be a long gradient. Before reading the ratios, look at what they are ratios *to*.
 
 # %%
 terms = {
@@ -138,14 +139,17 @@ jepa = observations.where_jepa_pulls(term_reach(trainer, sample.batch(slice(0, 6
 print(jepa)
 
 # %% [markdown]
-# The ratios are large because the JEPA gradient is short, not because these terms are strong. It
-# reaches the context encoder through the predictor alone, and early in a training nearly all of it
-# stays there, as the second sentence measures: a predictor that still gives much the same token
-# whatever it is shown has little to pass on. The terms compare $Z$ itself, with nothing between
-# them and the encoder (LD and AC only a head). So a ratio far above 1 says that in these first
-# steps the term alone decides where the encoder goes. It does not say by how much: Adam scales
-# every step by the length of past gradients, and a long one moves the weights no farther than a
-# short one. That the predictor lets more through later is not measured here.
+# What these are ratios *to* is short: the JEPA loss reaches the context encoder through the
+# predictor alone, and early in a training nearly all of its gradient stays there, as the second
+# sentence measures. The terms compare $Z$ itself, with nothing between them and the encoder (LD and
+# AC only a head). How much of a ratio is a short JEPA gradient and how much a strong term is not
+# taken apart here. Nor is it measured why so little passes the predictor: one that still gives much
+# the same token whatever it is shown would have little to pass on, which is a guess.
+#
+# A ratio far above 1 does say that in these first steps the gradient of the sum is nearly that of
+# the term. It does not say how far the encoder goes: Adam scales every step by the length of past
+# gradients, and a long one moves the weights no farther than a short one. What the predictor lets
+# through later is not measured either.
 
 # %% [markdown]
 # ## Training
@@ -211,11 +215,11 @@ gains = sections.results(nb, nb.sources, nb.runs)
 # %% [markdown]
 # ## What it means
 #
-# **The mechanism.** At a place it can see, the target is what the context encoder itself said there
-# a moment ago. A term that wants $Z$ to equal it, in differences or in frequencies, holds the
-# encoder where it is, and the EMA copy can only follow. LTC also wants $Z_t$ to differ from
-# $h_{t+1}$. That moves the encoder towards tokens that change from step to step, and new noise in
-# every frame serves that as well as motion.
+# **The mechanism, as we read it.** At a place it can see, the target is what the context encoder
+# itself said there a moment ago. A term that wants $Z$ to equal it, in differences or in
+# frequencies, is met by an encoder that stays where it is, and the EMA copy can only follow. LTC
+# also wants $Z_t$ to differ from $h_{t+1}$. That asks for tokens that change from step to step, and
+# new noise in every frame would serve that as well as motion.
 #
 # **What supports it.** The cosine with the initialisation measures the hold. Where it stays near 1,
 # what the probes read is the random encoder, and the result has to be compared with `random_init`

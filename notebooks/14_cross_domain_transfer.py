@@ -27,11 +27,24 @@
 # cameras, textures and noise, how few labels do they need there, and how would the same be
 # measured on HACS and Kinetics-400?
 #
-# Two pairs of embedded benchmarks ask the same kind of question inside and outside the domain:
-# `actions` and `shift_kinetics` (hand-held camera, finer textures of lower contrast, another
-# palette, twice the frame rate, a distractor), `fine_motion` and `shift_hacs` (oriented textures
-# never seen moving so, stronger noise, 12 frames a second, distractors). They stand in for
-# Kinetics-400 and HACS, which nobody can download here; they are not these data sets.
+# **The idea.** Two pairs of embedded benchmarks ask the same kind of question inside and outside
+# the pretraining domain: `actions` and `shift_kinetics` (hand-held camera, finer textures of lower
+# contrast, another palette, twice the frame rate, a distractor), `fine_motion` and `shift_hacs`
+# (oriented textures never seen moving so, stronger noise, 12 frames a second, distractors). They
+# stand in for Kinetics-400 and HACS, which nobody can download here; they are not these data sets.
+#
+# A probe is trained anew in each domain on the same frozen encoder. Accuracy $a$ is put on the way
+# from chance to the accuracy of a supervised network, and what is *kept* is the share of that score
+# that is left outside:
+#
+# $$s = \frac{a - a_{chance}}{a_{ceiling} - a_{chance}}, \qquad
+# \text{kept} = 100\,\frac{s_{outside}}{s_{inside}}\ \%.$$
+#
+# **Words.** FWM is the factorized world model, HW hard-region weighting, LD latent dynamics; LTC,
+# IIC and VCLR are the contrasts of [12](12_contrastive_learning.ipynb): latent temporal,
+# inter-intra, video-level. *Released* is what the study's published code trains, *described* what
+# its text says. `smoke`, `mini` and `small` are the sizes of our runs; every output says which it
+# shows.
 
 # %% tags=["parameters"]
 LIVE: bool = False  # True: train what is missing, then show it; False: read recorded runs
@@ -42,7 +55,7 @@ DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
 from vjepa_lib import paper
-from vjepa_lib.analysis import combination, crossing, findings, selection
+from vjepa_lib.analysis import combination, crossing, findings, observations, selection
 from vjepa_lib.paper import settings_tables
 from vjepa_lib.show import notebook, plots, strips
 
@@ -67,13 +80,21 @@ caption = "One clip of every benchmark, frame by frame"
 nb.out.figure(plots.clips(rows, width=5), "clips", domains, caption)
 
 # %% [markdown]
+# All that the table lists changes at once, so what is lost outside cannot be put down to one of the
+# changes. And nothing here is far away: a person would call the shifted clips of a kind with their
+# partners.
+
+# %% [markdown]
 # ## In the domain and outside it
 #
 # Each dot is an objective. To the right is better in the domain, up is better outside it; what
-# lies above the baseline's horizontal line transfers better than the baseline.
+# lies above the baseline's horizontal line reads more outside than the baseline. Look at whether
+# the dots lie along one rising line: then what is better inside is better outside, and nothing is
+# told about robustness. A dot far below that line has learned what holds in its domain only.
 
 # %%
-# kept: accuracy outside over accuracy inside; chance is not taken off.
+# kept: the share of the score that is left outside, chance taken off; none where an encoder reads
+# inside no more than the untrained one.
 shift = selection.by_source(nb.sources, crossing.shift_of_mixture)
 for outside, inside in combination.SHIFTED.items():
     # The fullest source: recorded runs where there are some, they have more seeds.
@@ -102,10 +123,15 @@ for outside, inside in combination.SHIFTED.items():
 
 # %%
 columns = ["source", "benchmark", "name", "inside", "outside", "kept"]
-caption = "In-domain and shifted accuracy, and the share that is kept (%)"
+caption = "In-domain and shifted accuracy, and the share of the score that is kept (%)"
 nb.out.table(shift[columns], "shift", caption, nb.runs, digits=1)
 for _, source, part in selection.each_source(shift):
     print(source, *findings.kept_outside(part, combination.SHIFTED, followed), sep="\n  ")
+
+# %% [markdown]
+# Two numbers belong together here. An encoder that reads little inside can keep much of it, and one
+# that keeps a small share can still read more outside than any other: the accuracy outside is what
+# a user gets, the share says how much of the work inside was lost on the way.
 
 # %% [markdown]
 # ## What the mixture of pretraining domains does to transfer
@@ -134,6 +160,13 @@ caption = "Transfer by pretraining data, t intervals over seeds"
 nb.out.table(transfer[columns], "pretraining_table", caption, nb.runs, digits=1)
 for _, source, part in selection.each_source(to_shifted):
     print(f"{source}: {findings.best_pretraining(part)}")
+    print("", *observations.mixture_or_one(part), sep="\n  ")
+
+# %% [markdown]
+# `ucf101` are general clips, `motions` clips whose camera moves in one way, `stills` single
+# pictures; the mixture has all three and equally many steps. Where one of them alone is best, the
+# steps spent on the others may have been missed. A difference between two cells of the maps is one of means; their
+# intervals stand in the table.
 
 # %% [markdown]
 # ## Few labels
@@ -175,6 +208,12 @@ for _, source, part in selection.each_source(few):
     print(source, *findings.fewest_labels(part, combination.SHIFTED, followed), sep="\n  ")
 
 # %% [markdown]
+# With a clip or two of each class a probe can only use what already lies apart in the latent.
+# Compare what an objective has over the baseline at the left end with what it has with all labels:
+# a lead that grows towards the left is an answer that lies open, one that is there only on the
+# right is an answer that had to be dug out.
+
+# %% [markdown]
 # ## The exact protocol on HACS and Kinetics-400
 #
 # With the data sets on disk the `paper` profile trains the primary source's model as it did and
@@ -201,19 +240,27 @@ nb.out.table(
 # ## What it means
 #
 # **Mechanism.** A frozen encoder transfers if what it keeps of a clip does not depend on what has
-# changed. The probe is trained anew in each domain, so a fall from left to right of an arrow is
-# lost content, not a probe that was fitted elsewhere. It has two parts: the shifted benchmark may
-# be harder for any encoder (the untrained one shows how much), and the encoder may have learned
-# what only holds in its domain. An objective that is better outside by as much as it is better
-# inside has not become more robust, it has become better.
+# changed. The probe is trained anew in each domain, so what is lost outside is content, as far as a
+# linear probe finds it, and not a probe that was fitted elsewhere. It has two parts: the shifted
+# benchmark may be harder for any encoder (the untrained one shows how much), and the encoder may
+# have learned what only holds in its domain. An objective that is better outside by as much as it
+# is better inside has not become more robust, it has become better.
+#
+# **What supports it.** The share that is kept, beside that of the untrained encoder and of the
+# baseline, in the lines under the scatter; and the curves over labels, which show whether an
+# objective's lead outside needs many labels to appear.
 #
 # **How to read the shares.** These two benchmarks are shifted mildly and in several ways at once,
-# so shares that lie close together say little. A share of accuracy also counts what chance gives
-# away.
+# so shares that lie close together say little. A share has no interval here, and one of a low score
+# is a quotient of two small numbers.
+#
+# **Not expected.** The mixture is made of all three domains, and yet it need not be the best to
+# pretrain on, not even for benchmarks that none of the three resembles: the lines under the maps
+# say for which objectives it is.
 #
 # **What remains open.** Which of the changes costs what cannot be told from benchmarks that change
 # everything at once. [16](16_zero_shot_transfer.ipynb) takes them one by one, at four severities,
-# with a score that takes chance off and a probe that stays as it was fitted in the source.
+# with a probe that stays as it was fitted in the source.
 
 # %% [markdown]
 # ## What we found

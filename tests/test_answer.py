@@ -52,7 +52,7 @@ def say(sentence, scores, **options):
 )
 def test_the_best_combination_is_told_as_it_is(top1, words):
     (said,) = say(answer.best, BASE | {BOTH: top1})
-    assert f"{words} the best single part, vclr" in said and said.count(words) == 2
+    assert f"{words} the best single part, VCLR" in said and said.count(words) == 2
 
 
 def test_what_is_neither_shown_nor_refuted_is_not_called_the_same():
@@ -64,11 +64,11 @@ def test_what_is_neither_shown_nor_refuted_is_not_called_the_same():
 def test_parts_named_by_no_crossing_are_parts_too():
     """LD beats VCLR here: a combination must then beat LD."""
     (said,) = say(answer.best, BASE | {("ld", "released"): 90.0, BOTH: 85.0})
-    assert "falls short of the best single part, ld" in said
+    assert "falls short of the best single part, LD" in said
     (said,) = say(
         answer.best, BASE | {BOTH: 70.0, ("fwm_hw_ld+vclr_appearance", "described"): 85.0}
     )
-    assert "fwm_hw_ld+vclr_appearance (described) (85.0 %), beats" in said
+    assert "FWM-HW-LD as described with VCLR on its appearance half (85.0 %), beats" in said
 
 
 def test_ld_alone_or_more():
@@ -81,7 +81,7 @@ def test_ld_alone_or_more():
 
 def test_costs_are_told_benchmark_by_benchmark():
     (said,) = say(answer.on_top_of_contrast, BASE | {BOTH: {"": 80.0, "shift_hacs": 65.0}})
-    assert "-15.0 points" in said and "on shift_hacs and" in said
+    assert "-15.0 points" in said and "on shift (HACS) and" in said
     assert "1 are clearly lower and 0 clearly higher" in said
 
 
@@ -155,7 +155,7 @@ def test_other_objectives_as_large_are_named():
     )
     both = pd.concat([made(BASE), other])
     (said,) = answer.sentences(both, asked=[answer.others_as_large])
-    assert "hamiltonian +16" in said and "velgate" not in said
+    assert "Hamiltonian +16" in said and "VelGate" not in said
 
 
 def test_other_worlds_and_readings_go_through():
@@ -164,7 +164,7 @@ def test_other_worlds_and_readings_go_through():
         BASE | {BOTH: 90.0}, benchmarks=("camera", "digits", "surfaces"), probe="zero-shot"
     )
     said = answer.sentences(results, probe="zero-shot", groups=worlds)
-    assert "beats the best single part, vclr" in said[0] and len(said) > 3
+    assert "beats the best single part, VCLR" in said[0] and len(said) > 3
     assert not answer.sentences(results, groups=worlds)
 
 

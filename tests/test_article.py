@@ -14,14 +14,25 @@ import yaml
 from test_transfer_answer import LEVELS, study_of
 
 from vjepa_lib import article
+from vjepa_lib.analysis import transfer_score
 from vjepa_lib.analysis.combination import GROUPS
 from vjepa_lib.article import sources, statements, tables, write
 from vjepa_lib.article.evidence import Evidence
+from vjepa_lib.article.tables import written
 from vjepa_lib.audit import published
 from vjepa_lib.audit.findings import Verdict
 from vjepa_lib.audit.twelve_claims import FACTS, REFERENCES
 from vjepa_lib.show import report
-from vjepa_lib.show.document.blocks import Document, Picture, Ref, Section, Table, inlines, plain
+from vjepa_lib.show.document.blocks import (
+    Bullets,
+    Document,
+    Picture,
+    Ref,
+    Section,
+    Table,
+    inlines,
+    plain,
+)
 from vjepa_lib.show.document.numbering import number
 from vjepa_lib.show.gallery import Gallery
 
@@ -203,6 +214,36 @@ def test_what_is_not_recorded_is_said(evidence, tmp_path):
     assert "No run on the embedded benchmarks is recorded yet." in text
     assert "No run of the transfer study is recorded yet." in text
     assert "the verdicts rest on the published numbers alone" in statements.implementation(bare)
+
+
+def test_counts_of_runs_are_said_once(evidence, made):
+    """In the section they belong to; the abstract and the limits say only what is missing."""
+    text = " ".join(plain(t) for b in made[1].blocks() for t in [getattr(b, "text", ())])
+    text += " ".join(
+        plain(i) for b in made[1].blocks() for i in (b.items if isinstance(b, Bullets) else ())
+    )
+    for said in (statements.recorded_runs(evidence), *statements.recorded_transfer(evidence)):
+        assert text.count(said) == 1, said
+
+
+def test_tables_are_in_the_order_of_the_study(made):
+    keyed = {b.key: b for b in made[1].blocks() if isinstance(b, Table)}
+    first = [plain(r.cells[0]) for r in keyed["tab-zero-shot"].rows]
+    order = ["Random init", *(written(v) for v in transfer_score.DECISIVE), "Supervised"]
+    assert first == [name for name in order if name in first] and first[-1] == "Supervised"
+    listed = [plain(r.cells[0]) for r in keyed["runs-transfer"].rows]
+    assert listed[:2] == ["Random init", "Supervised"] and set(listed) == set(first)
+    by_gain = [plain(r.cells[0]) for r in keyed["tab-answer"].rows]
+    assert [plain(r.cells[0]) for r in keyed["tab-accuracies"].rows] == ["Baseline", *by_gain]
+
+
+def test_no_name_of_a_table_stands_in_the_text(made):
+    """Objectives and benchmarks are written as in the figures, not as tables key them."""
+    raw = re.compile(r"(?<!\w)(?:[a-z]+_[a-z_0-9]+|[a-z_]+\+[a-z_]+|ld|vclr|ssv2)(?!\w)")
+    spoken = (
+        x for b in made[1].blocks() for x in inlines(b) if isinstance(x, str) and "/" not in x
+    )
+    assert {hit for x in spoken for hit in raw.findall(x)} == set()
 
 
 def test_runs_are_counted_in_ranges():

@@ -18,6 +18,7 @@ from vjepa_lib.show.gallery import RECORDED, Gallery, read_index, write_index
 from vjepa_lib.show.look import FAMILIES, family, label, marker
 from vjepa_lib.show.plots import frames as frames_module
 from vjepa_lib.show.tables import format_table
+from vjepa_lib.study.titles import spelt, spelt_in
 from vjepa_lib.study.variants import VARIANTS
 
 FRAME = pd.DataFrame(
@@ -200,6 +201,19 @@ def test_labels():
     assert label("fwm+ltc") == "FWM + LTC"
     assert label("K1") == "K1"
     assert label("fwm_ld (described)") == "FWM-LD (described)"
+
+
+def test_names_are_spelt_in_sentences():
+    assert spelt("fwm+vclr (described)") == "FWM as described with VCLR"
+    assert spelt("fwm_hw_ld+vclr_dynamics (described)") == (
+        "FWM-HW-LD as described with VCLR on its dynamics half"
+    )
+    assert spelt("shift_hacs") == "shift (HACS)" and spelt("ld+vclr") == "LD with VCLR"
+    said = "ld above the baseline on ssv2, so fwm_hw_ld holds; the kinematic term"
+    names = ("ld", "fwm_hw_ld", "ssv2", "kinematic")
+    assert spelt_in(said, names) == (
+        "LD above the baseline on SSv2, so FWM-HW-LD holds; the kinematic term"
+    )
 
 
 def test_the_forms_of_a_variant_share_its_colour_and_differ_in_line():

@@ -47,6 +47,8 @@ def test_shares_leave_out_what_every_run_has():
          "hw": [30.0, None], "ld": [None, 20.0]}
     )  # fmt: skip
     assert findings.share_of_added_terms(table).endswith("(%): hw: hw 30.0; ld: ld 20.0")
+    alone = table[["variant", "jepa"]]
+    assert findings.share_of_added_terms(alone).endswith("none adds a term to the baseline's")
     said = findings.late_share(pd.Series({"jepa": 70.0, "ld": 30.0}))
     assert said.endswith("jepa 70.0, ld 30.0")
 
@@ -235,9 +237,9 @@ def test_the_question_is_asked_for_every_share_of_labels():
     table = crossing.verdicts_by_labels({"x": rows})
     assert table.probe.tolist() == ["linear", "linear_1%"] and table.share.tolist() == [100, 1]
     (few,) = crossing.answers_with_few_labels(table, "x")
-    assert few.startswith("linear_1%: On the mean") and "best single part is vclr" in few
+    assert few.startswith("linear_1%: On the mean") and "best single part is VCLR" in few
     assert crossing.answers_with_few_labels(table, "y") == []
-    assert "best single part is vclr" not in crossing.answers(rows, ["all"])[0]
+    assert "best single part is VCLR" not in crossing.answers(rows, ["all"])[0]
 
 
 def test_names_that_are_followed_are_runs_of_the_study():

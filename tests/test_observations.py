@@ -93,3 +93,50 @@ def test_where_the_jepa_gradient_goes():
         "The JEPA gradient has length 0.05 in the predictor and 0.0002 in the context encoder "
         "behind it: 250 to 1."
     )
+
+
+def test_the_furthest_rows_are_named_with_their_intervals():
+    table = pd.DataFrame(
+        {
+            "name": ["vclr", "fwm+vclr (described)", "ld"],
+            "benchmark": "shift_hacs",
+            "effect": [4.0, -6.0, 1.0],
+            "low": [2.0, -8.0, np.nan],
+            "high": [6.0, -4.0, np.nan],
+        }
+    )
+    (said,) = observations.furthest_rows(table, ("shift_hacs", "all"))
+    assert said == (
+        "on shift (HACS): furthest up VCLR +4.0 [+2.0, +6.0], furthest down FWM as described with "
+        "VCLR -6.0 [-8.0, -4.0]; 1 of 3 intervals lie above 0, 1 below"
+    )
+
+
+def test_the_mixture_is_told_from_one_domain():
+    transfer = pd.DataFrame(
+        {
+            "name": "vclr",
+            "benchmark": ["order", "order", "actions", "actions"],
+            "regime": ["mixed", "motions", "mixed", "ucf101"],
+            "top1": [80.0, 85.0, 90.0, 70.0],
+        }
+    )
+    assert observations.mixture_or_one(transfer) == [
+        "VCLR: the mixture is best on 1 of 2 (order: motions, actions: mixture)"
+    ]
+
+
+def test_shares_of_labels_are_counted_by_what_they_say():
+    ends = ("combining brings more than either part", "combining falls short of the best part")
+    verdicts = pd.DataFrame(
+        {
+            "source": "small, recorded",
+            "verdict": [f"..; {e}." for e in (*ends, ends[1], "whether it does is undecided")],
+            "share": [100.0, 1.0, 5.0, 10.0],
+        }
+    )
+    (said,) = observations.by_labels(verdicts)
+    assert said == (
+        "small, recorded: of 4 shares of labels (1, 5, 10, 100 %), combining brings more than "
+        "either part at 1, falls short of the best part at 2 and is undecided at 1"
+    )

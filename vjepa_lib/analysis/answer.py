@@ -18,6 +18,7 @@ from vjepa_lib import study
 from vjepa_lib.analysis import combination, statistics
 from vjepa_lib.analysis.combination import GROUPS
 from vjepa_lib.analysis.selection import name, named
+from vjepa_lib.study.titles import spelt
 
 MARGIN = 3.0  # points within which a difference is called none
 DESCRIBED = name("fwm_hw_ld", "described")
@@ -107,7 +108,7 @@ def _side(found: Mapping[str, float]) -> str:
 
 
 def _where(where: str) -> str:
-    return {"shifted": "under shift", "in domain": "in the domain"}.get(where, f"on {where}")
+    return {"shifted": "under shift", "in domain": "in the domain"}.get(where, f"on {spelt(where)}")
 
 
 # --- sentences: each returns its words, or None where the data do not carry them ----------------
@@ -132,9 +133,9 @@ def best(evidence: Evidence) -> str | None:
             "open": "is not told apart from",
         }[_side(found | {"equivalent": same["equivalent"]})]
         said.append(
-            f"{_where(where)} the best combination, {found['whole']} "
+            f"{_where(where)} the best combination, {spelt(found['whole'])} "
             f"({found['whole_mean']:.1f} %), {verb} the best single part, "
-            f"{found['part']} ({found['part_mean']:.1f} %): {number}"
+            f"{spelt(found['part'])} ({found['part_mean']:.1f} %): {number}"
         )
     return f"{said[0][0].upper()}{said[0][1:]}; {said[1]}."
 
@@ -152,8 +153,9 @@ def on_top_of_contrast(evidence: Evidence) -> str | None:
     up = [b for b, f in found.items() if clear[b] and f["mean"] > 0]
     return (
         "FWM-HW-LD as described on top of VCLR changes accuracy by between "
-        f"{_number(found[worst])} on {worst} and {_number(found[top])} on {top}; of {len(found)} "
-        f"benchmarks {len(down)} are clearly lower and {len(up)} clearly higher (Holm)."
+        f"{_number(found[worst])} on {spelt(worst)} and {_number(found[top])} on {spelt(top)}; of "
+        f"{len(found)} benchmarks {len(down)} are clearly lower and {len(up)} clearly higher "
+        "(Holm)."
     )
 
 
@@ -191,7 +193,8 @@ def outside_alone(evidence: Evidence) -> str | None:
     if own.low.isna().any() or own.empty:
         return None
     cells = ", ".join(
-        f"{r.benchmark} {r.effect:+.1f} (Holm p {r.p_adjusted:.2g})" for r in own.itertuples()
+        f"{spelt(r.benchmark)} {r.effect:+.1f} (Holm p {r.p_adjusted:.2g})"
+        for r in own.itertuples()
     )
     says = "clear" if own.clear.all() else "not clear" if not own.clear.any() else "partly clear"
     return (
@@ -215,7 +218,8 @@ def different_things(evidence: Evidence) -> str | None:
     far = max(gains, key=lambda b: abs(gains[b][1]["mean"] - gains[b][0]["mean"]))
     near = min(gains, key=lambda b: abs(gains[b][1]["mean"] - gains[b][0]["mean"]))
     text = ", ".join(
-        f"{b} {gains[b][0]['mean']:+.1f} against {gains[b][1]['mean']:+.1f}" for b in (far, near)
+        f"{spelt(b)} {gains[b][0]['mean']:+.1f} against {gains[b][1]['mean']:+.1f}"
+        for b in (far, near)
     )
     return (
         "What FWM-HW-LD as described and VCLR bring over the baseline, in points, where it differs "
@@ -324,7 +328,7 @@ def others_as_large(evidence: Evidence) -> str | None:
     if not found:
         return None
     text = ", ".join(
-        f"{n} {_number(f)}" for n, f in sorted(found.items(), key=lambda x: -x[1]["mean"])
+        f"{spelt(n)} {_number(f)}" for n, f in sorted(found.items(), key=lambda x: -x[1]["mean"])
     )
     return (
         "Objectives outside this question gain as much over the baseline of their own pretraining "
@@ -353,8 +357,8 @@ def few_labels(evidence: Evidence) -> str | None:
     }[_side(found | {"equivalent": same["equivalent"]})]
     return (
         f"With {shares.min():g} % of the labels, under shift, the best combination, "
-        f"{found['whole']} ({found['whole_mean']:.1f} %), {verb} the best single part, "
-        f"{found['part']} ({found['part_mean']:.1f} %): "
+        f"{spelt(found['whole'])} ({found['whole_mean']:.1f} %), {verb} the best single part, "
+        f"{spelt(found['part'])} ({found['part_mean']:.1f} %): "
         f"{_number(found | {'mean': found['effect']})}."
     )
 
@@ -366,7 +370,7 @@ def escapes(evidence: Evidence) -> str | None:
     for title in dict.fromkeys(frame.name):
         text = statistics.outcomes(evidence.values(title, "shifted")).text()
         if text:
-            said.append(f"{title}: {text} %")
+            said.append(f"{spelt(title)}: {text} %")
     if not said:
         return None
     return (

@@ -24,6 +24,7 @@ from vjepa_lib.analysis.transfer_tables import (
     transfer_matrix,
 )
 from vjepa_lib.errors import unknown
+from vjepa_lib.study.titles import spelt
 
 __all__ = [
     "GROUPS",
@@ -331,9 +332,10 @@ def verdict(frame: pd.DataFrame, benchmark: str = "all") -> str:
     else:
         says = "whether combining brings more is undecided"
     where = {"all": "the mean of all benchmarks"} | {g: f"the mean {g}" for g in GROUPS}
+    part, whole = spelt(found["part"]), spelt(found["whole"])
     return (
-        f"On {where.get(benchmark, benchmark)} the best single part is {found['part']} "
-        f"({found['part_mean']:.1f} %), the best combination {found['whole']} "
+        f"On {where.get(benchmark, spelt(benchmark))} the best single part is {part} "
+        f"({found['part_mean']:.1f} %), the best combination {whole} "
         f"({found['whole_mean']:.1f} %): {found['effect']:+.1f} points [{low:+.1f}, {high:+.1f}] "
         f"over {found['n_seeds']} seeds; {says}."
     )

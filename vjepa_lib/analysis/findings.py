@@ -77,10 +77,10 @@ def share_of_added_terms(shares: pd.DataFrame) -> str:
     said = []
     for variant, row in added.iterrows():
         own = row.dropna()
-        said.append(f"{variant}: {listed(own.index, own, '.1f')}" if len(own) else "")
-    return "share of the added terms in the loss late in the training (%): " + "; ".join(
-        s for s in said if s
-    )
+        said += [f"{variant}: {listed(own.index, own, '.1f')}"] if len(own) else []
+    if not said:
+        return "share of the added terms in the loss: none adds a term to the baseline's"
+    return "share of the added terms in the loss late in the training (%): " + "; ".join(said)
 
 
 def late_share(share: pd.Series) -> str:

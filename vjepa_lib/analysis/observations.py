@@ -6,11 +6,12 @@ takes a table and returns a sentence, or a list of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
 from vjepa_lib.analysis.findings import listed
+from vjepa_lib.study.titles import spelt
 
 
 def variance_over_time(shares: pd.DataFrame) -> str:
@@ -124,3 +125,77 @@ def where_jepa_pulls(reach: pd.DataFrame) -> str:
         f"The JEPA gradient has length {predictor:.2g} in the predictor and {encoder:.2g} in the "
         f"context encoder behind it: {predictor / encoder:.0f} to 1."
     )
+
+
+def furthest_rows(table: pd.DataFrame, benchmarks: Sequence[str]) -> list[str]:
+    """Which row is furthest above and furthest below 0 on some benchmarks, and how many are clear.
+
+    Parameters
+    ----------
+    table : effects with `name`, `benchmark`, `effect`, `low`, `high`, and `p_adjusted` or `p`;
+        from one source.
+    benchmarks : 'all' for the mean.
+    """
+    said = []
+    for benchmark in benchmarks:
+        own = table[table.benchmark == benchmark]
+        if own.empty:
+            continue
+        where = "the mean of all benchmarks" if benchmark == "all" else spelt(benchmark)
+        high, low = (own.loc[pick] for pick in (own.effect.idxmax(), own.effect.idxmin()))
+        said.append(
+            f"on {where}: furthest up {_with_interval(high)}, furthest down {_with_interval(low)}; "
+            f"{int((own.low > 0).sum())} of {len(own)} intervals lie above 0, "
+            f"{int((own.high < 0).sum())} below"
+        )
+    return said
+
+
+def _with_interval(row: pd.Series) -> str:
+    interval = "" if pd.isna(row.low) else f" [{row.low:+.1f}, {row.high:+.1f}]"
+    return f"{spelt(row['name'])} {row.effect:+.1f}{interval}"
+
+
+def mixture_or_one(transfer: pd.DataFrame) -> list[str]:
+    """Whether the mixture or one pretraining domain alone is read best, objective by objective.
+
+    Parameters
+    ----------
+    transfer : of `combination.transfer_matrix`, with the benchmarks that are asked; one source.
+    """
+    said = []
+    for name, part in transfer.groupby("name", sort=False):
+        best = part.loc[part.groupby("benchmark", sort=False).top1.idxmax()]
+        each = ", ".join(
+            f"{spelt(r.benchmark)}: {'mixture' if r.regime == 'mixed' else r.regime}"
+            for r in best.itertuples()
+        )
+        mixed = int((best.regime == "mixed").sum())
+        said.append(f"{spelt(name)}: the mixture is best on {mixed} of {len(best)} ({each})")
+    return said
+
+
+def by_labels(verdicts: pd.DataFrame) -> list[str]:
+    """At how many shares of labels combining brings more, or falls short, a sentence a source.
+
+    Parameters
+    ----------
+    verdicts : of `crossing.verdicts_by_labels`.
+    """
+    ends = {
+        "combining brings more": "brings more than either part",
+        "combining falls short": "falls short of the best part",
+        "is undecided": "is undecided",
+    }
+    said = []
+    for source, part in verdicts.groupby("source", sort=False):
+        counts = [
+            f"{words} at {int(part.verdict.str.contains(mark).sum())}"
+            for mark, words in ends.items()
+        ]
+        shares = ", ".join(f"{s:g}" for s in sorted(part.share))
+        said.append(
+            f"{source}: of {len(part)} shares of labels ({shares} %), combining "
+            f"{', '.join(counts[:-1])} and {counts[-1]}"
+        )
+    return said

@@ -89,7 +89,8 @@ def own_runs(readings: pd.DataFrame, changed: str = "", on: str = "rendered") ->
     """
     rows = readings[(readings.changed == changed) & (readings.pretrained_on == on)]
     forms = {v: form_of(v) for v in rows.variant.unique() if v in study.VARIANTS}
-    return rows[rows.form == rows.variant.map(forms).fillna(rows.form)]
+    meant = rows.variant.map(forms)
+    return rows[meant.isna() | (rows.form == meant)]
 
 
 def of_study(table: pd.DataFrame) -> pd.DataFrame:

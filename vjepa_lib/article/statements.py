@@ -81,6 +81,13 @@ def recorded_transfer(evidence: Evidence) -> list[str]:
     return said
 
 
+def missing(evidence: Evidence) -> list[str]:
+    """What is not recorded; nothing where everything is."""
+    said = [recorded_runs(evidence)] if evidence.runs.empty else []
+    trained = set(evidence.transfer_runs.get("variant", ())) - set(REFERENCES)
+    return said + ([] if trained else recorded_transfer(evidence)[-1:])
+
+
 def made_where(runs: pd.DataFrame) -> str:
     """On which machines, with which versions and over how many hours runs were made."""
     if runs.empty:

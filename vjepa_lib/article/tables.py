@@ -19,6 +19,7 @@ from vjepa_lib.audit import twelve_claims
 from vjepa_lib.datasets import worlds
 from vjepa_lib.datasets.domains import DOMAINS
 from vjepa_lib.datasets.heldout import QUESTIONS
+from vjepa_lib.datasets.synthetic import REGIMES
 from vjepa_lib.objectives import TERMS
 from vjepa_lib.show.document.blocks import (
     Code,
@@ -34,6 +35,8 @@ from vjepa_lib.show.document.blocks import (
 )
 from vjepa_lib.show.look import label
 from vjepa_lib.show.tables import format_cell
+from vjepa_lib.study.titles import spelt_in
+from vjepa_lib.study.variants import REFERENCES, VARIANTS
 
 ADDRESS, COMMIT = 8, 7  # first digits that tell runs and commits apart
 
@@ -70,20 +73,37 @@ def _groups(runs: pd.DataFrame) -> list[tuple[tuple, pd.DataFrame]]:
     return list(runs.groupby(keys, sort=False)) if len(runs) else []
 
 
+def _order(group: tuple[tuple, pd.DataFrame]) -> tuple:
+    """Place of an objective in a list: data, then references, then the order of the study."""
+    (variant, form, regime, *other), _ = group
+    places = [*REFERENCES, *VARIANTS]
+    place = places.index(variant) if variant in places else len(places)
+    data = 0 if regime == "mixed" else list(REGIMES).index(regime) + 1 if regime in REGIMES else 99
+    return data, place, form != "released", *other
+
+
+def _chip(name: str) -> str:
+    """A processor's name without what every name has."""
+    return name.replace("(R)", "").replace(" Processor", "")
+
+
 def runs_table(key: str, runs: pd.DataFrame, caption: Text) -> Table:
-    """Every recorded run: objective, seeds, addresses, commit, machine; a row an objective."""
+    """Every recorded run: objective, seeds, addresses, commit, machine; a row an objective.
+
+    Objectives stand in the order of the study, what was trained on its mixture first.
+    """
     rows = []
-    for (variant, form, regime, *other), part in _groups(runs):
+    for (variant, form, regime, *other), part in sorted(_groups(runs), key=_order):
         part = part.sort_values("seed")
         addresses: list[Inline] = []
         for run in part.itertuples():
             addresses += [f"{run.seed} ", Code(str(run.run)[:ADDRESS]), "  "]
         commits = [Code(str(c)[:COMMIT]) for c in dict.fromkeys(part.commit)]
         machines = ", ".join(
-            dict.fromkeys(f"{r.cpu.replace('(R)', '')}, {r.cores} cores" for r in part.itertuples())
+            dict.fromkeys(f"{_chip(r.cpu)}, {r.cores} cores" for r in part.itertuples())
         )
         cells = (
-            (", ".join([written(variant), *filter(None, other[1:])]),),
+            (", ".join([objective(variant), *(spelt_in(x, TERMS) for x in other[1:] if x)]),),
             (form,),
             (other[0] if other and other[0] != "rendered" else regime,),
             tuple(addresses[:-1]),
@@ -92,7 +112,7 @@ def runs_table(key: str, runs: pd.DataFrame, caption: Text) -> Table:
         )
         rows.append(Row(cells, _key(str(part.run.iloc[0]))))
     header = ("objective", "form", "data", "seed and address of each run", "commit", "machine")
-    widths = (2.6, 1.0, 0.8, 4.7, 0.9, 2.0)
+    widths = (3.0, 0.95, 0.9, 4.4, 0.85, 1.8)
     return Table(key, header, tuple(rows), caption, widths, small=True)
 
 
@@ -111,8 +131,20 @@ def run_refs(evidence: Evidence) -> dict[str, Ref]:
 
 
 def written(title: str) -> str:
-    """How an objective is written in a line."""
+    """How an objective or a benchmark is written in a line."""
     return label(title).replace("\n", " ")
+
+
+def objective(title: str) -> str:
+    """How an objective is written where a cell begins with it."""
+    said = written(title)
+    return said[:1].upper() + said[1:]
+
+
+def spelt(text: str, evidence: Evidence) -> str:
+    """What the audit says of published rows, with their names as tables write them."""
+    rows = evidence.published.table
+    return spelt_in(text, {*rows.variant, *rows.benchmark} - {"baseline"})
 
 
 # --- setting ------------------------------------------------------------------------------------
@@ -133,7 +165,7 @@ def profiles(key: str, caption: Text) -> Table:
 
 def benchmarks(key: str, caption: Text) -> Table:
     """The embedded benchmarks: what each stands for and asks."""
-    rows = [of((Code(d.name), d.role, d.question)) for d in DOMAINS.values() if d.label]
+    rows = [of((Code(d.name), d.role, words(d.question))) for d in DOMAINS.values() if d.label]
     return Table(key, ("benchmark", "stands for", "asks"), tuple(rows), caption, (1.2, 1.6, 3.4))
 
 
@@ -173,6 +205,9 @@ def accuracies(key: str, evidence: Evidence, caption: Text) -> Table:
     frame = combination.crossed(evidence.results)
     wide = frame.pivot_table(index="name", columns="benchmark", values="top1", sort=False)
     refs = run_refs(evidence)
+    # The baseline, then in the order of the table of differences.
+    order = ["baseline", *combination.answer(evidence.results).iloc[:, 0]]
+    wide = wide.reindex([n for n in order if n in wide.index])
     rows = [
         Row(((refs.get(n, written(n)),), *((f"{v:.1f}",) for v in values)))
         for n, values in zip(wide.index, wide.to_numpy(), strict=True)
@@ -185,7 +220,8 @@ def few_labels(key: str, evidence: Evidence, caption: Text) -> Table:
     """The best combination against the best part, by the share of labels."""
     table = crossing.verdicts_by_labels({evidence.mark: evidence.results})
     table = table.sort_values("share", ascending=False)
-    rows = [of((f"{r.share:g} %", r.verdict)) for r in table.itertuples()]
+    where = "On the mean of all benchmarks the "
+    rows = [of((f"{r.share:g} %", r.verdict.replace(where, "The ", 1))) for r in table.itertuples()]
     return Table(key, ("labels", "on the mean of all benchmarks"), tuple(rows), caption, (1, 8))
 
 
@@ -204,12 +240,14 @@ def zero_shot(key: str, evidence: Evidence, caption: Text) -> Table:
     seeds = linear.groupby(keys).seed.nunique()
     tasks = [t for t in dict.fromkeys(linear.task) if (t, "shifted") in wide]
     rows = []
-    for index, values in wide.iterrows():
+    places = [v for v in ("random_init", *transfer_score.DECISIVE) if v in wide.index]
+    places += [v for v in dict.fromkeys(wide.index.get_level_values(0)) if v not in places]
+    for index, values in sorted(wide.iterrows(), key=lambda row: places.index(row[0][0])):
         cells = [
             f"{format_cell(values.get((t, 'source')), 1)} → {format_cell(values[t, 'shifted'], 1)}"
             for t in tasks
         ]
-        rows.append(of((written(index[0]), index[1], str(seeds[index]), *cells)))
+        rows.append(of((objective(index[0]), index[1], str(seeds[index]), *cells)))
     header = ("encoder", "form", "seeds", *(t.replace("_", " ") for t in tasks))
     return Table(key, header, tuple(rows), caption, small=True)
 
@@ -219,13 +257,17 @@ def contrasts(key: str, evidence: Evidence, caption: Text) -> Table:
     rows = []
     for r in evidence.contrasts.itertuples():
         said = r.outcomes or transfer_answer.number(r)
-        p = "–" if pd.isna(r.p_adjusted) else f"{r.p_adjusted:.2g}"
+        p = "–" if pd.isna(r.p_adjusted) else _p(r.p_adjusted)
         pair = f"{transfer_answer.TITLES[r.whole]} − {transfer_answer.TITLES[r.part]}"
         rows.append(
             of((pair, f"{r.mean_whole:.1f}", f"{r.mean_part:.1f}", said, p, f"{r.n_seeds:.0f}"))
         )
     header = ("contrast", "score", "score of the part", "difference", "Holm p", "seeds")
     return Table(key, header, tuple(rows), caption, (3.2, 0.8, 1.1, 2.6, 0.8, 0.7))
+
+
+def _p(p: float, least: float = 1e-3) -> str:
+    return f"{p:.2g}" if p >= least else f"< {least:g}"
 
 
 def over_training(key: str, evidence: Evidence, caption: Text) -> Table:
@@ -268,19 +310,33 @@ def verdicts(key: str, evidence: Evidence, caption: Text) -> Table:
 def parts(key: str, evidence: Evidence, caption: Text) -> Table:
     """Every part of every claim: the number stated, the number found."""
     rows = [
-        of((Ref(f"claim-{r.id.lower()}", r.id), r.statement, r.stated, r.recomputed, r.verdict))
+        of(
+            (
+                Ref(f"claim-{r.id.lower()}", r.id),
+                spelt(r.statement, evidence),
+                r.stated,
+                spelt(r.recomputed, evidence),
+                r.verdict,
+            )
+        )
         for r in evidence.audit.findings.itertuples()
     ]
     header = ("", "part", "stated", "found", "verdict")
     return Table(key, header, tuple(rows), caption, (0.5, 2.6, 0.9, 2.6, 1.6), small=True)
 
 
-def facts(key: str, measured: pd.DataFrame, caption: Text) -> Table:
+def facts(key: str, evidence: Evidence, caption: Text) -> Table:
     """What running the code showed."""
     known: Mapping = twelve_claims.FACTS
     rows = [
-        of((known[r.fact].sentence, r.measured, "yes" if r.confirmed else "no"))
-        for r in measured.itertuples()
+        of(
+            (
+                spelt(known[r.fact].sentence, evidence),
+                spelt(r.measured, evidence),
+                "yes" if r.confirmed else "no",
+            )
+        )
+        for r in evidence.measured.itertuples()
     ]
     header = ("what it would mean", "measured", "confirmed")
     return Table(key, header, tuple(rows), caption, (3, 4, 0.9), small=True)

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
+from vjepa_lib.study.titles import DESCRIBED, label
 from vjepa_lib.study.variants import STUDIED, VARIANTS, family_of, find_variant
 
 COLUMN, PAGE = 3.4, 7.0  # inches: one column and the full width of a two-column page
@@ -39,37 +40,13 @@ _SPECIAL = {
     "single_frame": "other",
     "baseline_seed42": "baseline",
 }
-_ACRONYMS = ("fwm", "hw", "ld", "ac", "fac", "amg", "ltc", "iic", "vclr", "ema", "jepa", "ucf")
-_WORDS = {w: w.upper() for w in _ACRONYMS}
-_WORDS |= {"sigreg": "SIGReg", "velgate": "VelGate", "accel": "acceleration", "huber": "Huber"}
-_LABELS = {
-    "baseline_seed42": "Baseline (seed 42)",
-    "random_init": "Random init",
-    "kinematic_0_1": "Kinematic 0.1",
-    "no_ema": "EMA off only",
-    "hw1": "HW (weight 1)",
-    "ac_hw": "AC+HW",
-    "sigreg_no_ema": "SIGReg, no EMA",
-    "imagenet100": "ImageNet-100",
-    "ssv2": "SSv2",
-    "diving48": "Diving-48",
-    "ucf101": "UCF-101",
-    "ucf101_subset": "UCF-101 subset",
-    "synthetic_motion": "synthetic motion",
-    "hacs": "HACS",
-    "kinetics400": "Kinetics-400",
-    "fine_motion": "fine motion",
-    "shift_kinetics": "shift\n(Kinetics)",
-    "shift_hacs": "shift\n(HACS)",
-}
 # How the two baselines of the published table are told apart.
 PUBLISHED = {"baseline": "Baseline (seed 239)", "baseline_seed42": "Baseline (seed 42)"}
-_DESCRIBED = " (described)"  # ends the name of a variant trained in its described form
 
 
 def family(variant: str) -> str:
     """The idea a variant belongs to: its `family` in the study, else by name, else 'other'."""
-    variant = variant.removesuffix(_DESCRIBED)
+    variant = variant.removesuffix(DESCRIBED)
     row = find_variant(variant)
     if row is not None:
         return family_of(row)
@@ -94,7 +71,7 @@ def _members(name: str) -> tuple[str, ...]:
 
 
 def _position(variant: str) -> int:
-    variant, members = variant.removesuffix(_DESCRIBED), _members(family(variant))
+    variant, members = variant.removesuffix(DESCRIBED), _members(family(variant))
     # A name from outside the study gets a place that depends on nothing but the name.
     return members.index(variant) if variant in members else len(members) + sum(variant.encode())
 
@@ -123,24 +100,7 @@ def marker(variant: str) -> str:
 
 def line(variant: str) -> str | tuple:
     """Line style of a variant, different for the first members of a family and for its forms."""
-    return LINES[(_position(variant) + variant.endswith(_DESCRIBED)) % len(LINES)]
-
-
-def label(name: str) -> str:
-    """How a variant or benchmark is written: 'fwm_hw_ld' -> 'FWM-HW-LD'."""
-    if name.endswith(_DESCRIBED):
-        return label(name.removesuffix(_DESCRIBED)) + _DESCRIBED
-    if name in _LABELS:
-        return _LABELS[name]
-    if ", " in name:  # a variant and what it was trained on
-        return ", ".join([label(name.split(", ")[0]), *name.split(", ")[1:]])
-    if "+" in name:
-        return " + ".join(label(part) for part in name.split("+"))
-    words = name.split("_")
-    if all(w in _WORDS for w in words):
-        return "-".join(_WORDS[w] for w in words)
-    text = " ".join(_WORDS.get(w, w) for w in words)
-    return text[:1].upper() + text[1:] if find_variant(name) else text
+    return LINES[(_position(variant) + variant.endswith(DESCRIBED)) % len(LINES)]
 
 
 def published(name: str) -> str:

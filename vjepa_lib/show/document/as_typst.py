@@ -37,6 +37,7 @@ from vjepa_lib.show.document.blocks import (
 )
 from vjepa_lib.show.document.numbering import Numbering, number
 
+KEPT_WHOLE = 13  # rows of a table that never breaks over pages
 _LOOK = """
 #set page(paper: "a4", margin: (x: 22mm, top: 22mm, bottom: 24mm), numbering: "1")
 #set text(font: "Libertinus Serif", size: 10pt, lang: "en", region: "gb", hyphenate: true)
@@ -111,11 +112,13 @@ def _table(table: Table, known: Numbering) -> str:
         + "".join(f"{c}, " for c in cells)
         + "table.hline(stroke: 0.8pt))"
     )
-    # No figure: a caption stays with the first rows of a table that goes on on the next page.
+    # No figure: a caption stays with the first rows of a table that goes on on the next page, which
+    # short ones do not.
+    whole = "breakable: false, " if len(table.rows) <= KEPT_WHOLE else ""
     return (
         f"#block(sticky: true, above: 1.4em, below: 0.7em, {{set text(size: 8.5pt); "
         f"set par(justify: false); {_caption(table, known)}}}) <{table.key}>\n\n"
-        f"#block(below: 1.4em, {{set text(size: {size}); "
+        f"#block({whole}below: 1.4em, {{set text(size: {size}); "
         f"set par(justify: false, leading: 0.45em); {body}}})"
     )
 
@@ -126,7 +129,9 @@ def block(item: Block, known: Numbering) -> str:
         case Paragraph(pieces):
             return f"#par({text(pieces, known)})"
         case Bullets(items):
-            return "#list(" + ", ".join(text(i, known) for i in items) + ")"
+            # A sentence made from results is read on one page.
+            kept = (f"block(breakable: false, {text(i, known)})" for i in items)
+            return "#list(" + ", ".join(kept) + ")"
         case Formula(key, latex):
             return f"$ {formulas.typst(latex)} $ <{key}>"
         case Picture(key, file):
