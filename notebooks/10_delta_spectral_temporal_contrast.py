@@ -118,7 +118,8 @@ nb.out.table(counts, "counts", caption, digits=1)
 # The gradient of the weighted term into the context encoder, in lengths of the JEPA gradient, on
 # the baseline after its first steps. For comparison LD (latent dynamics,
 # [06](06_latent_dynamics.ipynb)) and AC (a target in pixels, [09](09_action_conditioned.ipynb)). A
-# small share of the loss can be a long gradient. Before reading the ratios, look at what they are ratios *to*.
+# small share of the loss can be a long gradient. Before reading the ratios, look at what they are
+# ratios *to*.
 
 # %%
 terms = {

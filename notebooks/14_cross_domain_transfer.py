@@ -165,8 +165,8 @@ for _, source, part in selection.each_source(to_shifted):
 # %% [markdown]
 # `ucf101` are general clips, `motions` clips whose camera moves in one way, `stills` single
 # pictures; the mixture has all three and equally many steps. Where one of them alone is best, the
-# steps spent on the others may have been missed. A difference between two cells of the maps is one of means; their
-# intervals stand in the table.
+# steps spent on the others may have been missed. A difference between two cells of the maps is one
+# of means; their intervals stand in the table.
 
 # %% [markdown]
 # ## Few labels
