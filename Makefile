@@ -89,7 +89,7 @@ test: $(STAMP)
 	@$(PY) -m ruff check --quiet vjepa_lib tests notebooks
 	@$(PY) -m ruff format --check --quiet vjepa_lib tests notebooks
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider tests
-	@env -u VJEPA_PROFILE $(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider --nbval --nbval-cell-timeout 300 notebooks
+	@env -u VJEPA_PROFILE $(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider -p tests.warm_kernels --nbval --nbval-cell-timeout 300 notebooks
 
 # The folder says that .py files open as notebooks; the reader's own settings come before it.
 lab: export JUPYTER_CONFIG_PATH := $(if $(JUPYTER_CONFIG_PATH),$(JUPYTER_CONFIG_PATH):)$(CURDIR)/.jupyter

@@ -8,6 +8,7 @@ import sys
 
 import nbformat
 import pytest
+import warm_kernels
 
 from vjepa_lib.errors import CompanionError, ConfigError
 from vjepa_lib.provenance import ROOT
@@ -18,6 +19,15 @@ BOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 IDS = [p.stem for p in BOOKS]
 # Cells that may come out differently on another machine; each has its reason beside it.
 VOLATILE, MOST_VOLATILE = "nbval-ignore-output", 4
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    """As in `make test`: kernels that start at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))  # put back afterwards
+        warm_kernels.use()
+        yield
 
 
 def book_of(*outputs, **metadata):
@@ -96,7 +106,7 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
-def test_a_changed_number_fails(copy):
+def test_a_changed_number_fails(copy, kernels):
     """In a recorded table, and in the library: each fails the cell that shows it, and no other."""
     shown = ("PROFILE:", "open_notebook", "seed_means", '"gain"')
     book = put(copy, "04_baseline_and_collapse", lambda c: any(s in c.source for s in shown))
@@ -127,7 +137,7 @@ def recorded_run(variant):
     return table[(table.variant == variant) & (table.seed == 0)].run.iloc[0]
 
 
-def test_executing_twice_changes_no_byte():
+def test_executing_twice_changes_no_byte(kernels):
     book = ROOT / "notebooks/00_map_of_the_study.ipynb"
     text, _ = executed.execute(book.with_suffix(".py"))
     assert text == book.read_text()

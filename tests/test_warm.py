@@ -1,13 +1,17 @@
 """The Python that tests start many of (`warm`) ends, listens and starts others as the plain one."""
 
 import os
+import re
 import select
 import signal
 import subprocess
 
 import conftest
+import nbformat
 import pytest
 import warm
+import warm_kernels
+from nbclient import NotebookClient
 from small_lab import ROOT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="plain Python is used")
@@ -75,6 +79,51 @@ def test_what_a_fork_starts_is_a_fork(tmp_path):
     assert out == f"['{script}', 'x'] [(0, True), (1, True)]\n", err
     out, err = start("-m", "vjepa_lib.paper", "train", "--help", cwd=ROOT).communicate()
     assert out.startswith("usage: python -m vjepa_lib.paper train"), err
+
+
+def test_what_is_random_is_random_in_a_fork():
+    code = "import random, numpy, torch; print(random.random(), numpy.random.rand(), torch.rand(1))"
+    first, second = (start("-c", code).communicate()[0].split() for _ in range(2))
+    assert len(first) == 3 and not set(first) & set(second)
+
+
+# What a kernel could differ in: what it is and where, what libraries make of it, how it draws,
+# shows tables, widgets, warnings and progress, and ends a cell.
+SHOWN = """\
+import os, sys, warnings, threading; print(os.path.basename(os.getcwd()), sys.argv[0])
+print(__name__, sys.path[-1], [p for p in sys.path if p.endswith("tests")], sys.stdout, sys.stdin)
+print(sorted(type(o).__name__ for o in threading.enumerate()), parent == os.getppid())
+import matplotlib.pyplot as plt, seaborn; print(plt.get_backend(), seaborn.axes_style())
+figure = plt.plot([1, 2])[0].figure
+import pandas; pandas.DataFrame([[f"much of {i}" for i in range(24)]])
+import ipywidgets; print(list(get_ipython().kernel.comm_manager.targets)); ipywidgets.IntSlider(7)
+import tqdm.auto; print(tqdm.auto.tqdm.__module__); tqdm.auto.tqdm
+import torch; print(torch.get_num_threads(), os.environ["MPLBACKEND"])
+print([m for m in sys.modules if "vjepa_lib" in m]); warnings.warn("old", DeprecationWarning)
+1 / 0
+"""
+
+
+def kernel_outputs(folder):
+    """Outputs of each line of `SHOWN`, and whether the kernel had the libraries before."""
+    lines = ["import sys; 'seaborn' in sys.modules", f"parent = {os.getpid()}", *SHOWN.splitlines()]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(line) for line in lines])
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(book, kernel_name="python3", resources=where, allow_errors=True).execute()
+    first, *others = [cell.outputs for cell in book.cells]
+    for output in (o for outputs in others for o in outputs):
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    volatile = "ipykernel_[0-9]+|0x[0-9a-f]+"
+    return first[0].data["text/plain"], [re.sub(volatile, "", str(outputs)) for outputs in others]
+
+
+def test_a_kernel_that_is_a_fork_shows_what_another_shows(tmp_path, monkeypatch):
+    monkeypatch.delenv("JUPYTER_PATH", raising=False)
+    loaded, expected = kernel_outputs(tmp_path)
+    assert loaded == "False" and len(expected) == 12
+    monkeypatch.setenv("JUPYTER_PATH", "")
+    warm_kernels.use()
+    assert kernel_outputs(tmp_path) == ("True", expected)
 
 
 def test_files_that_take_longest_come_first(pytestconfig):

@@ -4,7 +4,8 @@ Loading torch takes 3 s of processor time, and what its optimisers want beside i
 of several processes start dozens of them. `python()` gives an executable to use in place of
 `sys.executable`. It hands arguments, folder, environment and open files to a server, which forks.
 The fork runs them as Python would, with the same signals and exit statuses, and what it starts by
-`sys.executable` (workers of torchrun and of joblib) starts in the same way.
+`sys.executable` (workers of torchrun and of joblib) starts in the same way. What is random in a
+new process is random in a fork, too.
 """
 
 from __future__ import annotations
@@ -40,8 +41,12 @@ HERE = Path(__file__).resolve()
 
 
 @cache
-def python() -> str:
-    """An executable that behaves as `sys.executable`, which it is where forks cannot be watched."""
+def python(loaded: tuple[str, ...] = LOADED) -> str:
+    """An executable that behaves as `sys.executable`, which it is where forks cannot be watched.
+
+    Its processes have the modules `loaded`. It returns before the server has them: what is started
+    by then waits for it.
+    """
     if not hasattr(os, "pidfd_open"):
         return sys.executable
     address = f"warm-python-{os.getpid()}-{os.urandom(4).hex()}"
@@ -51,7 +56,7 @@ def python() -> str:
     path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     path.chmod(0o755)
     server = subprocess.Popen(
-        [sys.executable, str(HERE), "--serve", address, str(path)],
+        [sys.executable, str(HERE), "--serve", address, str(path), *loaded],
         env=os.environ | ALONE | {"PYTHONPATH": str(HERE.parent.parent)},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
@@ -78,7 +83,10 @@ def ask(address: str, arguments: list[str]) -> None:
     text = json.dumps(request).encode()
     socket.send_fds(server, [len(text).to_bytes(8)], files)
     server.sendall(text)
-    fork = int.from_bytes(server.recv(8))
+    answer = server.recv(8)
+    if not answer:
+        raise SystemExit("The server of warm processes has ended.")
+    fork = int.from_bytes(answer)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: os.kill(fork, number))
     code = int.from_bytes(server.recv(8), signed=True)
@@ -92,12 +100,15 @@ def ask(address: str, arguments: list[str]) -> None:
 # --- the server -------------------------------------------------------------------------------
 
 
-def serve(address: str) -> dict:
+def serve(address: str, loaded: list[str]) -> dict:
     """Fork for every request until the input ends; returns in the forks, with their request."""
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(f"\0{address}")
     listening.listen(64)
     print("ready", flush=True)
+    for name in loaded:
+        importlib.import_module(name)
+    gc.freeze()
     forks: dict[int, socket.socket] = {}  # -> connection to whoever asked
     watched = selectors.DefaultSelector()
     watched.register(0, selectors.EVENT_READ)
@@ -152,6 +163,11 @@ def _take_over(request: dict, files: list[int]) -> dict:
     os.environ.update(request["environment"])
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     os.getppid = lambda: request["parent"]
+    # `random` does so by itself.
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    if "torch" in sys.modules:
+        sys.modules["torch"].seed()
     return request
 
 
@@ -202,10 +218,7 @@ def run(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
-        for name in LOADED:
-            importlib.import_module(name)
-        gc.freeze()
-        sys.executable = sys.argv[3]
-        run(serve(sys.argv[2])["arguments"])
+        _, _, address, sys.executable, *loaded = sys.argv
+        run(serve(address, loaded)["arguments"])
     else:
         ask(sys.argv[1], sys.argv[2:])

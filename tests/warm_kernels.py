@@ -1,0 +1,55 @@
+"""A plugin of pytest: kernels of notebooks start as forks (`warm`) that have loaded the libraries.
+
+A new kernel takes 7 s of processor time before it shows a first figure, nearly all of it for torch,
+pandas and seaborn. With `-p tests.warm_kernels` it is the same ipykernel, by the same command, on
+another Python; Jupyter finds it before the installed one, by `JUPYTER_PATH`. The library of this
+repository is not loaded in advance: a kernel reads what stands in the files.
+"""
+
+import atexit
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from jupyter_client.kernelspec import NoSuchKernel, get_kernel_spec
+
+sys.path.insert(0, str(Path(__file__).parent))  # as pytest does where it collects this folder
+import warm
+
+NAME = "python3"
+# The words that Jupyter replaces by the Python it runs on.
+OWN = ("python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info))
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # workers of xdist have the environment of who starts
+        use()
+
+
+def use() -> None:
+    """Have every kernel of this process, and of those it starts, be a fork from now on."""
+    try:
+        spec = get_kernel_spec(NAME).to_dict()
+    except NoSuchKernel:
+        return
+    if spec["argv"][0] not in (*OWN, sys.executable):
+        return
+    # What a kernel has in its environment when it loads matplotlib.
+    before = os.environ.get("MPLBACKEND")
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    program = warm.python(("kernel_libraries",))
+    if before is None:
+        del os.environ["MPLBACKEND"]
+    if program == sys.executable:
+        return
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    kernel = Path(folder.name) / "kernels" / NAME
+    kernel.mkdir(parents=True)
+    spec["argv"][0] = program
+    spec["argv"].append("--ext=ipywidgets")  # which tells a kernel of itself when it is loaded
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    paths = [folder.name, *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(paths)
