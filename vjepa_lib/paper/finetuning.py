@@ -31,6 +31,7 @@ from vjepa_lib.paper.stored import runs_of_kind
 from vjepa_lib.paper.training import SetUsed, alone
 from vjepa_lib.study.run_folders import open_any
 from vjepa_lib.study.store import RunStore, config_hash
+from vjepa_lib.training.devices import trains_on
 from vjepa_lib.training.distributed import World, check_device
 from vjepa_lib.training.memory import FINE_TUNING, told_what_to_change
 from vjepa_lib.training.resume import save_weights
@@ -218,7 +219,7 @@ def _made(
     manifest, _ = labelled_rows(settings)
     parts = _by_split(manifest)
     cfg = run.train.encoder
-    with told_what_to_change(FINE_TUNING):
+    with told_what_to_change(FINE_TUNING), trains_on(settings.device):
         done = fine_tune(
             run.train,
             open_any(settings.init, cfg.height, cfg.frames).state_dict(),

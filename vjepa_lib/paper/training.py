@@ -24,6 +24,7 @@ from vjepa_lib.study.domains import check_clip
 from vjepa_lib.study.fingerprint import training_code
 from vjepa_lib.study.run_folders import keeps_predictor
 from vjepa_lib.study.store import RunStore, config_hash
+from vjepa_lib.training.devices import trains_on
 from vjepa_lib.training.distributed import World, check_device, start
 from vjepa_lib.training.memory import TRAINING, told_what_to_change
 from vjepa_lib.training.pretrain import Pretrained, StreamedMixture, Trainer, TrainSetup, pretrain
@@ -226,7 +227,7 @@ def _pretrained(settings: Settings, run: TrainingRun, folder: Path, progress: bo
         world.once(lambda: write_beginning(run.train, *given, file))
     _agree_on(file, world)
     every = settings.checkpoint_every
-    with told_what_to_change(TRAINING):
+    with told_what_to_change(TRAINING), trains_on(device):
         return pretrain(run.train, source, settings.device, file, every, progress)
 
 

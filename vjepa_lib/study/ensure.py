@@ -40,6 +40,8 @@ def _one(
     """
     import torch
 
+    from vjepa_lib.training.devices import trains_on
+
     config, code = item
     if stop and stop.exists():
         return STOPPED
@@ -52,7 +54,8 @@ def _one(
             if store.has(config, code):
                 return None
             start = time.perf_counter()
-            metrics, curves = train(config, store.partial(config, code), device)
+            with trains_on(device):
+                metrics, curves = train(config, store.partial(config, code), device)
             store.save(config, metrics, curves, time.perf_counter() - start, code)
     except CompanionError as error:
         return f"{config_hash(config)}: {error}"
