@@ -1,16 +1,20 @@
 """The timed forms are equal, the fast ones faster, and every figure is printed."""
 
+import inspect
 import re
 import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity
 
-from vjepa_lib.bench import bench, gpu, pieces, timing
+from vjepa_lib.bench import bench, gpu, kernels, pieces, timing
 from vjepa_lib.bench.__main__ import main
 from vjepa_lib.bench.decoding import decoding
 from vjepa_lib.bench.probing import Noise, probe, probe_by_batch, probe_from_features
@@ -238,7 +242,7 @@ def test_no_gpu_is_one_line(monkeypatch):
 @pytest.fixture
 def pretended_gpu(monkeypatch):
     """A processor that passes for a GPU; what is compiled and how often it is waited for."""
-    seen = {"waits": 0, "compiled": 0, "forms": []}
+    seen = {"waits": 0, "compiled": 0, "forms": [], "cudnn": []}
 
     class Recorded(Trainer):
         def __init__(self, setup, device):
@@ -253,7 +257,13 @@ def pretended_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "synchronize", count("waits"))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.nn.Module, "compile", count("compiled"))
+
+    def kernels_of(form):
+        seen["cudnn"].append(torch.backends.cuda.cudnn_sdp_enabled())
+        return 1e-3
+
     monkeypatch.setattr(gpu, "Trainer", Recorded)
+    monkeypatch.setattr(gpu, "kernel_seconds", kernels_of)
     monkeypatch.setattr(gpu, "WARM", 1)
     return seen
 
@@ -261,11 +271,95 @@ def pretended_gpu(monkeypatch):
 def test_gpu_takes_eager_and_compiled_steps_in_both_precisions(pretended_gpu):
     title, *found = gpu.on_gpu(1, {"smoke": quick()}, device="cpu", matrix=64)
     assert "pretended" in title
-    assert [type(f) for f in found] == [timing.Row] * 2 + [timing.Share] * 2
-    assert "float32, bfloat16" in found[0].what and "eager, compiled" in found[1].what
-    assert pretended_gpu["forms"] == [("off", False), ("bf16", False), ("bf16", True)]
+    assert [type(f) for f in found] == [timing.Row] * 3 + [timing.Share] * 2 + [str] * 4
+    assert "float32, bfloat16" in found[0].what and "eager, compiled" in found[2].what
+    assert "cuDNN's attention, flash" in found[1].what
+    bfloat16 = ("bf16", False)
+    assert pretended_gpu["forms"] == [("off", False), bfloat16, bfloat16, ("bf16", True)]
     assert pretended_gpu["compiled"] == 3  # both encoders and the predictor
-    assert pretended_gpu["waits"] == 8  # before and after each of four forms
+    assert pretended_gpu["waits"] == 16  # before and after step and product of four forms
+    assert pretended_gpu["cudnn"] == [False, False, True, False]
+
+
+def test_gpu_says_how_long_it_waits_for_the_host():
+    taken = {gpu.BFLOAT16: gpu.Taken(0.2, 0.05, 0.001, operations=10**6)}
+    share, waits = gpu._results("a step", taken, 8, 10)
+    assert share.share == pytest.approx((10**6 / 0.2) / (2000 / 0.001))
+    assert share.clips_per_second == pytest.approx(40)
+    assert waits.startswith("a step, bfloat16, eager: the GPU works 50.0 of 200.0 ms (25 %)")
+
+
+def test_a_gpu_whose_kernels_cannot_be_seen_is_measured_all_the_same(pretended_gpu, monkeypatch):
+    monkeypatch.setattr(gpu, "kernel_seconds", lambda form: 0.0)
+    _, *found = gpu.on_gpu(1, {"smoke": quick()}, device="cpu", matrix=64)
+    assert [type(f) for f in found] == [timing.Row] * 3 + [timing.Share] * 2
+
+
+@pytest.mark.parametrize("broken", ["compiler", "memory"])
+def test_a_form_that_fails_is_one_sentence_and_the_others_are_measured(
+    broken, pretended_gpu, monkeypatch
+):
+    from torch._inductor.exc import InductorError
+
+    errors = {
+        "compiler": InductorError(AssertionError(), inspect.currentframe()),
+        "memory": torch.OutOfMemoryError("CUDA out of memory"),
+    }
+
+    class Failing(gpu.Trainer):
+        def train_step(self, clips):
+            if self.setup.schedule.compile:
+                raise errors[broken]
+            return super().train_step(clips)
+
+    monkeypatch.setattr(gpu, "Trainer", Failing)
+    _, *found, last = gpu.on_gpu(1, {"smoke": quick()}, device="cpu", matrix=64)
+    assert [type(f) for f in found] == [timing.Row] * 2 + [timing.Share] + [str] * 3
+    assert last.startswith("step on a GPU, smoke, bfloat16, compiled: not measured, ")
+    says = {"compiler": "failed (InductorError: AssertionError)", "memory": "too little memory"}
+    assert says[broken] in last and "\n" not in last
+
+
+def test_another_error_of_a_step_is_not_hidden(pretended_gpu, monkeypatch):
+    def wrong(*_):
+        raise RuntimeError("a shape that does not fit")
+
+    monkeypatch.setattr(gpu.Trainer, "train_step", wrong)
+    with pytest.raises(RuntimeError, match="does not fit"):
+        gpu.on_gpu(1, {"smoke": quick()}, device="cpu", matrix=64)
+
+
+def test_kernels_are_counted_once(monkeypatch):
+    """Not with the host's operators that started them, nor with regions that someone named."""
+    events = [
+        SimpleNamespace(device_type=kind, is_user_annotation=named, self_device_time_total=time)
+        for kind, named, time in (
+            (DeviceType.CPU, False, 300.0),
+            (DeviceType.CUDA, False, 200.0),
+            (DeviceType.CUDA, False, 100.0),
+            (DeviceType.CUDA, True, 700.0),
+        )
+    ]
+    called = []
+
+    class Profile:
+        def __init__(self, activities):
+            assert ProfilerActivity.CUDA in activities
+
+        def __enter__(self):
+            called.append("begin")
+            return self
+
+        def __exit__(self, *_):
+            called.append("end")
+
+        def key_averages(self):
+            return events
+
+    monkeypatch.setattr(kernels, "profile", Profile)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: called.append("wait"))
+    assert kernels.kernel_seconds(lambda: called.append("form")) == pytest.approx(300e-6)
+    assert called == ["begin", "form", "wait", "end"]
 
 
 def test_geometries_on_a_gpu():
