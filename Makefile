@@ -88,7 +88,7 @@ test: export VJEPA_FIGURES := $(CURDIR)/build/test/figures
 test: $(STAMP)
 	@$(PY) -m ruff check --quiet vjepa_lib tests notebooks
 	@$(PY) -m ruff format --check --quiet vjepa_lib tests notebooks
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider tests
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider -p no:nbval tests
 	@env -u VJEPA_PROFILE $(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider -p tests.warm_kernels --nbval --nbval-cell-timeout 300 notebooks
 
 # The folder says that .py files open as notebooks; the reader's own settings come before it.

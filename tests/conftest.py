@@ -1,12 +1,13 @@
 """Shared settings: one thread, and tiny data made once per worker."""
 
+import os
 from functools import partial
 
 import pytest
-import torch
-from small_lab import make_lab, train_whole, write_settings
+import warm
+import warm_kernels
 
-from vjepa_lib import study
+# The process that hands tests to workers reads this file, too: libraries are loaded where needed.
 
 # A file stays on one worker, and one that begins last is waited for: so these come first.
 LONGEST = ("test_transfer_runs.py", "test_cluster.py", "test_scale.py", "test_adding.py")
@@ -15,6 +16,10 @@ LONGEST = ("test_transfer_runs.py", "test_cluster.py", "test_scale.py", "test_ad
 def pytest_configure(config):
     # xdist would begin with the files of the most tests, which are not those that take longest.
     config.option.loadscopereorder = False
+    if getattr(config.option, "tx", None) and not hasattr(config, "workerinput"):
+        # Made once for all workers, which find them in their environment.
+        warm.python()
+        warm_kernels.use()
 
 
 def pytest_collection_modifyitems(items):
@@ -23,37 +28,53 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
+    import torch
+
     torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def smoke():
+    from vjepa_lib import study
+
     return study.get_profile("smoke")
 
 
 @pytest.fixture(scope="session")
 def smoke_sets(smoke, tmp_path_factory):
     """The embedded domains at the smallest profile, in a folder of this session."""
-    import os
+    from vjepa_lib import study
 
     if "VJEPA_DATA" not in os.environ:
         os.environ["VJEPA_DATA"] = str(tmp_path_factory.mktemp("data"))
     return study.clip_sets(smoke.data, 1, False)
 
 
+@pytest.fixture(scope="session")
+def kernels():
+    """Kernels of notebooks start at once, as in `make test`."""
+    warm_kernels.use()
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """A laboratory with one small data set, for the tests of several processes."""
+    from small_lab import make_lab
+
     return make_lab(tmp_path_factory.mktemp("lab"), ("ucf101",))
 
 
 @pytest.fixture(scope="module")
 def settings(lab):
     """(name, settings) -> a TOML file of the laboratory, with a run store of its own."""
+    from small_lab import write_settings
+
     return partial(write_settings, lab)
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(settings):
     """What a run leaves that nothing has disturbed."""
+    from small_lab import train_whole
+
     return train_whole(settings)

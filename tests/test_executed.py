@@ -8,7 +8,6 @@ import sys
 
 import nbformat
 import pytest
-import warm_kernels
 
 from vjepa_lib.errors import CompanionError, ConfigError
 from vjepa_lib.provenance import ROOT
@@ -19,15 +18,6 @@ BOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 IDS = [p.stem for p in BOOKS]
 # Cells that may come out differently on another machine; each has its reason beside it.
 VOLATILE, MOST_VOLATILE = "nbval-ignore-output", 4
-
-
-@pytest.fixture(scope="module")
-def kernels():
-    """As in `make test`: kernels that start at once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_PATH", os.environ.get("JUPYTER_PATH", ""))  # put back afterwards
-        warm_kernels.use()
-        yield
 
 
 def book_of(*outputs, **metadata):

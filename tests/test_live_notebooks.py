@@ -12,7 +12,7 @@ BOOKS = {"04": [0, 1], "10": [0], "12": [0], "15": [0]}
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory, smoke_sets):
+def folders(tmp_path_factory, smoke_sets, kernels):
     root = tmp_path_factory.mktemp("live")
     with pytest.MonkeyPatch.context() as m:
         m.setenv("VJEPA_RUNS", str(root / "runs"))

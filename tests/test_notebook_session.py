@@ -107,7 +107,7 @@ def test_undeclared_parameters_are_those_only_papermill_assigns():
         ({"SEEDS": -1}, "ConfigError: SEEDS is -1: give whole numbers"),
     ],
 )
-def test_a_real_notebook_under_papermill(tmp_path, settings, says):
+def test_a_real_notebook_under_papermill(kernels, tmp_path, settings, says):
     (tmp_path / "built").mkdir()
     book = reproduce.notebook_paths()["00"]
     said = reproduce.execute(book, tmp_path / "built", tmp_path, settings)
@@ -141,7 +141,7 @@ def book_of(path, code):
 USERS = "from vjepa_lib import study\nstudy.resolve('fwmhwld')"
 
 
-def test_papermill_reports_the_sentence_of_a_users_error(tmp_path):
+def test_papermill_reports_the_sentence_of_a_users_error(kernels, tmp_path):
     book = book_of(tmp_path / "07_users.ipynb", USERS)
     (tmp_path / "built").mkdir()
     said = reproduce.execute(book, tmp_path / "built", tmp_path, {})
@@ -150,7 +150,7 @@ def test_papermill_reports_the_sentence_of_a_users_error(tmp_path):
     assert len(shown.traceback) == 1 and shown.traceback[0].startswith("ConfigError: Unknown")
 
 
-def test_an_error_of_ours_keeps_its_traceback(tmp_path):
+def test_an_error_of_ours_keeps_its_traceback(kernels, tmp_path):
     book = book_of(tmp_path / "07_ours.ipynb", "def half(x):\n    return x / 0\nhalf(1)")
     (tmp_path / "built").mkdir()
     assert "ZeroDivisionError" in reproduce.execute(book, tmp_path / "built", tmp_path, {})
@@ -161,7 +161,7 @@ def test_an_error_of_ours_keeps_its_traceback(tmp_path):
 @pytest.mark.parametrize(
     ("code", "outcome"), [(USERS, "1 failed, 1 passed"), ("1 + 1", "2 passed")]
 )
-def test_nbval_fails_a_cell_with_a_users_error(tmp_path, code, outcome):
+def test_nbval_fails_a_cell_with_a_users_error(kernels, tmp_path, code, outcome):
     book = book_of(tmp_path / "07_users.ipynb", code)
     command = [
         sys.executable,

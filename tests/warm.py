@@ -25,6 +25,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import zlib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -45,10 +46,13 @@ def python(loaded: tuple[str, ...] = LOADED) -> str:
     """An executable that behaves as `sys.executable`, which it is where forks cannot be watched.
 
     Its processes have the modules `loaded`. It returns before the server has them: what is started
-    by then waits for it.
+    by then waits for it. Processes that this one starts use the same server.
     """
     if not hasattr(os, "pidfd_open"):
         return sys.executable
+    shared = f"WARM_PYTHON_{zlib.crc32(' '.join(loaded).encode())}"
+    if shared in os.environ:
+        return os.environ[shared]
     address = f"warm-python-{os.getpid()}-{os.urandom(4).hex()}"
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name) / "python"
@@ -63,6 +67,7 @@ def python(loaded: tuple[str, ...] = LOADED) -> str:
     atexit.register(server.communicate)  # the end of its input ends it
     atexit.register(folder.cleanup)
     assert server.stdout.readline() == b"ready\n"
+    os.environ[shared] = str(path)
     return str(path)
 
 
