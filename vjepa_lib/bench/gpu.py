@@ -89,7 +89,7 @@ def on_gpu(
 ) -> list[Row | Share | str]:
     """Steps in all `FORMS`, each in turns with a matrix product.
 
-    Time is the clock's, as the processor only waits; a GPU is rarely shared.
+    Time is the clock's, as host and GPU wait for each other; a GPU is rarely shared.
 
     Parameters
     ----------
