@@ -77,7 +77,7 @@ reproduce: $(STAMP)
 # Reading mode: nothing is trained. MEASURE=1 makes the recorded measurements anew, which takes long.
 notebooks: export VJEPA_MEASURE := $(MEASURE)
 notebooks: $(STAMP)
-	@$(PY) -m vjepa_lib.show.executed --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))
+	@$(PY) -m tests.warm_kernels --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))
 	@$(PY) -m vjepa_lib.show.front
 
 # The tests train in a folder of their own, at the smallest profile.

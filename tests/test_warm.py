@@ -5,6 +5,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 
 import conftest
 import nbformat
@@ -124,6 +125,15 @@ def test_a_kernel_that_is_a_fork_shows_what_another_shows(tmp_path, monkeypatch)
     monkeypatch.setenv("JUPYTER_PATH", "")
     warm_kernels.use()
     assert kernel_outputs(tmp_path) == ("True", expected)
+
+
+def test_notebooks_are_executed_by_such_kernels_with_the_same_command_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.warm_kernels", "--only", "no such"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.startswith("error: No notebook 'no such'")
+    assert "-m tests.warm_kernels --jobs" in (ROOT / "Makefile").read_text()
 
 
 def test_files_that_take_longest_come_first(pytestconfig):

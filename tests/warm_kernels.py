@@ -4,6 +4,8 @@ A new kernel takes 7 s of processor time before it shows a first figure, nearly 
 pandas and seaborn. With `-p tests.warm_kernels` it is the same ipykernel, by the same command, on
 another Python; Jupyter finds it before the installed one, by `JUPYTER_PATH`. The library of this
 repository is not loaded in advance: a kernel reads what stands in the files.
+
+`python -m tests.warm_kernels` is `python -m vjepa_lib.show.executed` with such kernels.
 """
 
 import atexit
@@ -58,3 +60,10 @@ def use() -> None:
     (kernel / "kernel.json").write_text(json.dumps(spec))
     paths = [folder.name, *filter(None, [os.environ.get("JUPYTER_PATH")])]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(paths)
+
+
+if __name__ == "__main__":  # `make notebooks`: executing them, too
+    use()
+    from vjepa_lib.show import executed
+
+    sys.exit(executed.main())
