@@ -14,7 +14,7 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity
 
-from vjepa_lib.bench import bench, gpu, kernels, pieces, timing
+from vjepa_lib.bench import bench, gpu, kernels, pieces, processes, timing
 from vjepa_lib.bench.__main__ import main
 from vjepa_lib.bench.decoding import decoding
 from vjepa_lib.bench.probing import Noise, probe, probe_by_batch, probe_from_features
@@ -377,6 +377,57 @@ def test_a_gpu_too_small_for_a_geometry_is_one_line(pretended_gpu, monkeypatch):
     assert len(lines) == 3 and all("too little memory" in line for line in lines[1:])
 
 
+# --- processes that share a GPU ---------------------------------------------------------------
+
+
+def test_processes_are_not_compared_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (line,) = processes.shared_gpu()
+    assert "PyTorch finds none" in line
+
+
+def test_processes_take_steps_at_the_same_time(pretended_gpu, monkeypatch):
+    """Forks, which have loaded PyTorch; processors take the place of the GPU."""
+    row, service = processes.shared_gpu(1, quick(), "cpu", processes=2, start="fork")
+    assert row.what == "step on a GPU: 1 process, 2 that share it"
+    assert 0 < row.plain < 1 and 0 < row.fast < 1
+    assert "Multi-Process Service does not run: `nvidia-cuda-mps-control -d`" in service
+
+
+def test_steps_of_all_processes_are_added_up(pretended_gpu, monkeypatch):
+    monkeypatch.setattr(processes, "steps_a_second", lambda s, d, count, *_: 10.0 * count**0.5)
+    monkeypatch.setattr(processes, "service_runs", lambda: True)
+    row, service = processes.shared_gpu(1, quick())
+    assert (row.plain, row.fast, row.ratio) == (0.1, 0.05, 2)
+    assert service == "NVIDIA's Multi-Process Service runs"
+
+
+def test_a_process_that_fails_is_told_and_nobody_waits_for_it(pretended_gpu, monkeypatch, tmp_path):
+    def one_is_full(*_):
+        try:
+            (tmp_path / "first").touch(exist_ok=False)
+        except FileExistsError:
+            return
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
+
+    monkeypatch.setattr(processes.Trainer, "train_step", one_is_full)
+    said = processes.steps_a_second(quick(), "cpu", 2, 1, "fork")
+    assert said == "OutOfMemoryError: CUDA out of memory."
+    (tmp_path / "first").unlink()
+    (line,) = processes.shared_gpu(1, quick(), "cpu", start="fork")
+    assert line.endswith("share it: not measured, OutOfMemoryError: CUDA out of memory.")
+
+
+def test_the_service_is_found_by_the_name_of_its_process(tmp_path):
+    assert not processes.service_runs(tmp_path)
+    for number, name in (("1", "init"), ("23", "nvidia-cuda-mps")):
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "comm").write_text(f"{name}\n")
+    assert processes.service_runs(tmp_path)
+    (tmp_path / "23" / "comm").unlink()
+    assert not processes.service_runs(tmp_path)
+
+
 # --- the command ------------------------------------------------------------------------------
 
 
@@ -441,7 +492,7 @@ def test_unknown_options_are_one_sentence_and_nothing_runs(options, says, capsys
 def test_all_figures_are_there():
     assert list(bench.FIGURES) == [
         "masks", "distances", "sigreg", "step-mini", "step-small", "step-vitb", "decoding", "probe",
-        "gpu",
+        "gpu", "gpu-shared",
     ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from vjepa_lib.bench import pieces
 from vjepa_lib.bench.decoding import decoding
 from vjepa_lib.bench.gpu import on_gpu
 from vjepa_lib.bench.probing import probe
+from vjepa_lib.bench.processes import shared_gpu
 from vjepa_lib.bench.steps import against_plain, against_published
 from vjepa_lib.bench.timing import Row, Share, one_thread
 
@@ -31,6 +32,7 @@ FIGURES: dict[str, Figure] = {
     "decoding": decoding,
     "probe": probe,
     "gpu": on_gpu,
+    "gpu-shared": shared_gpu,
 }
 """Each takes `rounds`, the turns its forms take, and has a default of its own."""
 

@@ -5,7 +5,6 @@ Every form is measured by itself, so one that a GPU or a compiler cannot take co
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vjepa_lib.bench.kernels import kernel_seconds
 from vjepa_lib.bench.steps import in_second_half, operations, profile_setup, random_clips
-from vjepa_lib.bench.timing import Row, Share, in_turns, matrix_product
+from vjepa_lib.bench.timing import Row, Share, gpu_clock, in_turns, matrix_product
 from vjepa_lib.training.devices import compiler_failure
 from vjepa_lib.training.trainer import Trainer, TrainSetup
 
@@ -73,12 +72,6 @@ def geometries() -> dict[str, TrainSetup]:
         "small": profile_setup("small"),
         "paper": replace(paper, schedule=schedule, augmentation=None),
     }
-
-
-def gpu_clock() -> float:
-    """Seconds when everything asked of the GPU so far is done."""
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def on_gpu(

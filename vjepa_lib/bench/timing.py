@@ -54,6 +54,12 @@ class Share:
         )
 
 
+def gpu_clock() -> float:
+    """Seconds when everything asked of the GPU so far is done."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 @contextmanager
 def one_thread():
     """Time on one core, so that a busy machine shifts both sides alike."""
