@@ -10,7 +10,10 @@ import warm_kernels
 # The process that hands tests to workers reads this file, too: libraries are loaded where needed.
 
 # A file stays on one worker, and one that begins last is waited for: so these come first.
-LONGEST = ("test_transfer_runs.py", "test_cluster.py", "test_scale.py", "test_adding.py")
+LONGEST = (
+    "test_live_notebooks.py", "test_site.py", "test_transfer_runs.py", "test_scale.py",
+    "test_adding.py", "test_cluster.py", "test_article.py", "test_browser.py",
+)  # fmt: skip
 
 
 def pytest_configure(config):
