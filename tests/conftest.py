@@ -10,6 +10,7 @@ import warm_kernels
 # The process that hands tests to workers reads this file, too: libraries are loaded where needed.
 
 # A file stays on one worker, and one that begins last is waited for: so these come first.
+# What needs the site of another comes last of these, when it is built.
 LONGEST = (
     "test_live_notebooks.py", "test_site.py", "test_transfer_runs.py", "test_scale.py",
     "test_adding.py", "test_cluster.py", "test_article.py", "test_browser.py",
@@ -51,6 +52,14 @@ def smoke_sets(smoke, tmp_path_factory):
     if "VJEPA_DATA" not in os.environ:
         os.environ["VJEPA_DATA"] = str(tmp_path_factory.mktemp("data"))
     return study.clip_sets(smoke.data, 1, False)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The documentation site, with all its pages."""
+    from built_site import build
+
+    return build(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

@@ -123,18 +123,6 @@ def serve():
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    out = tmp_path_factory.mktemp("built") / "site"
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-c", str(ROOT / "docs" / "site"), "-q", "-W",
-         "-d", str(out.parent / "cache"), str(ROOT), str(out)],
-        cwd=ROOT, capture_output=True, text=True, timeout=1800,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return out
-
-
-@pytest.fixture(scope="module")
 def report_page(tmp_path_factory):
     """The folder of the report page that `make reproduce` left, else of a small one."""
     from vjepa_lib.folders import figures_root

@@ -5,11 +5,9 @@ import importlib
 import inspect
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
+from built_site import sphinx
 from html_pages import broken, page, requests_elsewhere
 from sphinx.util.inventory import InventoryFile
 
@@ -41,23 +39,6 @@ def imported():
                     file = LIBRARY.joinpath(*base.split("."), name)
                     module = file.is_dir() or file.with_suffix(".py").exists()
                     yield (f"{base}.{name}", "") if module else (base, name)
-
-
-def sphinx(source, out, *options):
-    return subprocess.run(
-        [sys.executable, "-m", "sphinx", "-c", str(ROOT / "docs" / "site"), "-q", *options,
-         "-d", str(out.parent / "cache"), str(source), str(out)],
-        cwd=ROOT, capture_output=True, text=True, timeout=1200,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Every page of the site; a warning of Sphinx is an error."""
-    out = tmp_path_factory.mktemp("built") / "site"
-    done = sphinx(ROOT, out, "-W", "--keep-going")
-    assert done.returncode == 0, done.stderr
-    return out
 
 
 def test_nothing_is_fetched_from_elsewhere(site):
