@@ -360,3 +360,25 @@ def test_numbers_on_a_heat_map_stand_out_from_their_cell():
         cell = np.dot(cells.cmap(cells.norm(value))[:3], (0.299, 0.587, 0.114))
         ink = np.dot(to_rgb(text.get_color()), (0.299, 0.587, 0.114))
         assert abs(ink - cell) >= 0.5
+
+
+def test_a_cloud_names_its_means_and_marks_places():
+    means = pd.DataFrame(
+        {
+            "variant": ["vclr", "ld+vclr", "vclr"],
+            "setting": ["as in the study", "LD x0.1", "150 steps"],
+            "loss": [3.0, 2.5, 7.0],
+            "score": [45.0, 58.0, 15.0],
+        }
+    )
+    runs = pd.concat([means, means.assign(score=means.score + 3)])
+    fig = plots.cloud(means, "loss", "score", "setting", runs, marks={"guessing": 9.0})
+    (ax,) = fig.axes
+    written = [t.get_text() for t in ax.texts]
+    assert written == ["guessing", *means.setting]
+    assert [t.get_text() for t in fig.legends[0].get_texts()] == ["VCLR", "LD + VCLR"]
+    assert ax.get_xlim()[0] < 2.5 and ax.get_xlim()[1] > 9.0
+    # Six runs behind three means, drawn as small dots behind large ones.
+    faint, large = (c for c in ax.collections if len(c.get_offsets()))
+    assert len(faint.get_offsets()) == 6 and len(large.get_offsets()) == 3
+    assert faint.get_sizes()[0] < large.get_sizes()[0]

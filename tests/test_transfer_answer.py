@@ -168,9 +168,10 @@ def test_settings_that_turn_a_contrast_round_are_named(readings):
     short = short[short.kind == "pretrain"].query("changed != ''")
     both = pd.concat([readings, short])
     said = transfer_answer.sentences(both, [transfer_answer.settings_that_turn])[0]
-    assert "LD with VCLR against VCLR at steps 150" in said.split("turn round: ")[1].split(";")[0]
+    assert "With 1 other settings, on 3 seeds" in said
+    assert "LD with VCLR against VCLR: below at 150 steps" in said
     # Against LD it is clear in the study, and stays so.
-    assert "LD with VCLR against LD stays clearly above at steps 150 (+" in said
+    assert "LD with VCLR against LD: above at 150 steps" in said
     assert transfer_answer.sentences(readings, [transfer_answer.settings_that_turn]) == []
     # A changed run never enters the study's own score.
     assert transfer_answer.sentences(both, [transfer_answer.levels]) == transfer_answer.sentences(
@@ -183,7 +184,7 @@ def test_a_contrast_that_is_open_with_another_setting_is_said_to_be(readings):
     rows.loc[(rows.variant == "ld+vclr") & (rows.seed == 0), "top1"] -= 30
     both = pd.concat([readings, rows[rows.changed != ""].query("kind == 'pretrain'")])
     said = transfer_answer.sentences(both, [transfer_answer.settings_that_turn])[0]
-    assert "LD with VCLR against VCLR is no longer clearly above at steps 150" in said
+    assert "LD with VCLR against VCLR: undecided at 150 steps" in said
 
 
 def test_encoders_of_the_other_world_are_told_apart(readings):

@@ -35,9 +35,9 @@ def test_cells_average_to_the_contrast(evidence):
 def test_accuracies_and_readings_have_a_row_a_variant(evidence):
     table = transfer_views.accuracies(evidence).set_index("variant")
     assert table.loc["vclr", "1"] == pytest.approx(60.5, abs=1) and table.n_seeds["vclr"] == 4
-    wide = transfer_views.by_reading(evidence).set_index("variant")
-    assert wide.loc["vclr", "held-out"] == pytest.approx(30, abs=1)
-    assert wide.loc["vclr", "zero-shot"] == pytest.approx(table.score["vclr"])
+    wide = transfer_views.by_reading(evidence).set_index("reading")
+    assert wide.loc["held-out", "vclr"] == pytest.approx(30, abs=1)
+    assert wide.loc["zero-shot", "vclr"] == pytest.approx(table.score["vclr"])
     graded = transfer_views.by_severity(evidence)
     assert set(graded.severity) == {0, 1, 2, 3, 4} and set(worlds.TASKS) <= set(graded)
 
@@ -48,8 +48,8 @@ def test_other_settings_begin_with_the_study(evidence):
     base = study_of({"vclr": 60}, (0, 1, 2))
     rows = pd.concat([evidence.readings, short, base[base.variant == "vclr"]])
     found = transfer_views.other_settings(transfer_answer.Evidence(rows))
-    assert found.changed.tolist()[:4] == [""] * 4
-    lighter = found[found.changed == "ld x0.1"].set_index("contrast")
+    assert found.setting.tolist()[:4] == ["as planned (own seeds)"] * 4
+    lighter = found[found.setting == "LD x0.1"].set_index("contrast")
     # VCLR has no weight of LD: it stands as it is.
     assert lighter.effect["LD with VCLR minus VCLR"] < 0 < lighter.effect["LD with VCLR minus LD"]
     assert (lighter.n_seeds == 3).all()
@@ -57,8 +57,9 @@ def test_other_settings_begin_with_the_study(evidence):
 
 def test_the_matrix_has_a_row_a_variant_and_world(evidence):
     there = study_of({"vclr": 40, "ld": 45}, (0, 1, 2))
-    there = there[there.variant.isin(["vclr", "ld"])].assign(pretrained_on="digits")
-    rows = pd.concat([evidence.readings, there])
+    there = there[there.variant.isin(["vclr", "ld"])]
+    here = there.assign(top1=there.top1 + 15)  # the same seeds, pretrained on the rendered worlds
+    rows = pd.concat([evidence.readings, there.assign(pretrained_on="digits"), here])
     found = transfer_views.matrix(transfer_answer.Evidence(rows))
     assert found.pretrained_on.tolist() == ["rendered"] * 2 + ["digits"] * 2
     assert found.variant.tolist() == ["ld", "vclr"] * 2
@@ -98,7 +99,7 @@ def test_weights_are_chosen_on_the_source_and_not_on_the_target(evidence):
     assert chosen.changed.to_dict() == {"vclr": "", "ld+vclr": "vclr x10", "ld": ""}
     assert chosen.tried.to_dict() == {"vclr": 2, "ld+vclr": 3, "ld": 1}
     said = transfer_elsewhere.with_chosen_weights(e)
-    assert "up to 3 settings each" in said and "LD with VCLR at VCLR x10" in said
+    assert "2 or 3 settings each on 3 seeds" in said and "LD with VCLR at VCLR x10" in said
     assert ": VCLR as in the study" in said
     drawn = transfer_views.by_weights(e).set_index(["name", "panel"])
     assert drawn.score["ld+vclr, VCLR x10", "on the source's validation clips (%)"] == 70
@@ -117,7 +118,7 @@ def test_weights_are_chosen_on_the_source_and_not_on_the_target(evidence):
     said = transfer_elsewhere.with_chosen_weights(
         transfer_answer.Evidence(more, curves=pd.concat(seen))
     )
-    assert "4 seeds that had no part in it: LD with VCLR helps: +" in said
+    assert "4 seeds that took no part in it: LD with VCLR helps: +" in said
     assert transfer_elsewhere.weights(evidence).empty
     assert transfer_views.by_weights(evidence).empty
     assert transfer_elsewhere.with_chosen_weights(evidence) is None

@@ -12,12 +12,15 @@ import pandas as pd
 
 from vjepa_lib import study
 from vjepa_lib.analysis import statistics, transfer_score, transfer_views
+from vjepa_lib.analysis.transfer_again import machines
 from vjepa_lib.analysis.transfer_elsewhere import (
+    on_other_seeds,
     other_direction,
     settings_that_turn,
     with_chosen_weights,
 )
 from vjepa_lib.analysis.transfer_evidence import Evidence, against, judged, number, told, ways
+from vjepa_lib.analysis.transfer_learned import contrast_learned
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
     DECISIVE_SEEDS,
@@ -66,7 +69,8 @@ def combination(e: Evidence) -> str | None:
     found = e.contrasts()
     if len(found) < len(PRIMARY):
         return None
-    return f"Zero-shot transfer to shifted worlds: {judged(found, e.margin)}."
+    said = judged(found, e.margin)
+    return f"Zero-shot transfer to shifted worlds, at the study's weights: {said}."
 
 
 def new_clips(e: Evidence) -> str | None:
@@ -145,7 +149,7 @@ def in_held_out(e: Evidence) -> str | None:
     if len(found) < len(PRIMARY):
         return None
     said = ", ".join(
-        f"{against(r)} {told(r)}" + ("" if r.outcomes or not r.clear else ", clear")
+        f"{against(r)} {told(r)}" + ("" if r.outcomes or not r.clear else " (clear)")
         for r in found.itertuples()
     )
     return f"In the held-out world (accuracy, mean of three tasks): {said}."
@@ -249,7 +253,9 @@ def falls(e: Evidence) -> str | None:
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combination,
     with_chosen_weights,
+    contrast_learned,
     levels,
+    on_other_seeds,
     parts,
     recorded,
     new_clips,
@@ -260,6 +266,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     in_held_out,
     other_direction,
     settings_that_turn,
+    machines,
     factorial,
     falls,
 )

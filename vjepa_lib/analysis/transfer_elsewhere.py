@@ -6,55 +6,131 @@ of their family: it says whether the answer depends on a choice that was made fo
 
 from __future__ import annotations
 
-import re
-
 import pandas as pd
 
-from vjepa_lib.analysis import transfer_score
+from vjepa_lib.analysis import transfer_score, transfer_settings
 from vjepa_lib.analysis.transfer_evidence import (
     Evidence,
     against,
     judged,
-    number,
     side,
     told,
 )
-from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, TITLES
+from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, PRIMARY, TITLES
+from vjepa_lib.analysis.transfer_settings import in_words
 from vjepa_lib.datasets import worlds
 
 OTHER_WORLD = "digits"
+SIDES = {
+    "below": "below",
+    "above": "above",
+    "same": "the same",
+    "open": "undecided",
+    "two kinds": "of two kinds",
+}
+LEAST_SEEDS = 3  # of a contrast that is said to be on a side
 
 
 def settings(e: Evidence) -> list[str]:
-    """What was changed in runs beside the study's own, in words."""
-    return sorted(set(e.readings.changed) - {""})
+    """What was changed in runs beside the study's own, in the order of tables."""
+    return sorted(set(e.readings.changed) - {""}, key=transfer_settings.order)
+
+
+def other_seeds(e: Evidence) -> tuple[int, ...]:
+    """Seeds of the rendered worlds' runs that the planned contrasts do not use."""
+    own = e.readings[e.readings.variant.isin(DECISIVE) & (e.readings.pretrained_on == "rendered")]
+    return tuple(sorted(set(own.seed) - set(DECISIVE_SEEDS)))
+
+
+def by_setting(e: Evidence) -> pd.DataFrame:
+    """The primary contrasts with other settings, beside the study on the same seeds.
+
+    Returns
+    -------
+    DataFrame of `transfer_score.contrasts` with `changed` ('' for the study itself), `planned` (the
+    planned seeds, which come first and stand apart: all others are seeds that they do not use),
+    `machines` (how many kinds its runs were made on) and `side`: 'above', 'below', 'same', 'open',
+    'two kinds', or 'few' where two seeds say nothing; without correction but for the planned.
+    """
+    seeds = other_seeds(e)
+    tables = [e.contrasts().assign(changed="", planned=True)]
+    for changed in ("", *settings(e)):
+        found = e.contrasts(changed=changed, seeds=seeds)
+        tables.append(found.assign(changed=changed, planned=False))
+    found = pd.concat([t for t in tables if len(t)], ignore_index=True)
+    sides = [
+        side(r, corrected=r.planned) if r.n_seeds >= LEAST_SEEDS else "few"
+        for r in found.itertuples()
+    ]
+    return found.assign(side=sides, machines=[_machines(e, r) for r in found.itertuples()])
+
+
+def _machines(e: Evidence, row) -> int:
+    """How many kinds of machine made the runs of a contrast: GPUs by name, processors as one."""
+    if "gpu" not in e.readings:
+        return 1
+    seeds = DECISIVE_SEEDS if row.planned else other_seeds(e)
+    own = e.readings[e.readings.seed.isin(seeds) & (e.readings.pretrained_on == "rendered")]
+    used = {v: transfer_settings.for_variant(v, row.changed) for v in (row.whole, row.part)}
+    made = [set(own[(own.variant == v) & (own.changed == c)].gpu) for v, c in used.items()]
+    return len(set.union(*made))
+
+
+def on_other_seeds(e: Evidence) -> str | None:
+    """Whether the planned contrasts come out alike on the seeds they do not use."""
+    if not e.has_decisive or not (seeds := other_seeds(e)):
+        return None
+    others = e.contrasts(seeds=seeds)
+    everything = e.contrasts(seeds=(*seeds, *DECISIVE_SEEDS))
+    if others.empty:
+        return None
+    said = []
+    for row in e.contrasts().itertuples():
+        two = [t[(t.whole == row.whole) & (t.part == row.part)] for t in (others, everything)]
+        if any(t.empty for t in two):
+            continue
+        few, all_of = (next(t.itertuples()) for t in two)
+        out = "" if few.low <= row.effect <= few.high else ", which leaves out that of the plan"
+        said.append(
+            f"{against(row)} {told(few)} on {few.n_seeds:.0f} seeds{out}; {told(all_of)} on all "
+            f"{all_of.n_seeds:.0f}"
+        )
+    return (
+        "On seeds that the plan does not use, at the study's weights and not corrected: "
+        f"{'. '.join(said)}."
+    )
 
 
 def settings_that_turn(e: Evidence) -> str | None:
-    """Under which settings a primary contrast changes its side, and what becomes of clear ones."""
+    """Which side every primary contrast is on with other settings."""
     if not e.has_decisive:
         return None
-    first = {(r.whole, r.part): side(r) for r in e.contrasts().itertuples()}
-    tried, turned, kept, lost = [], [], {}, {}
-    for changed in settings(e):
-        found = e.contrasts(changed=changed, seeds=None)
-        if found.empty:
-            continue
-        tried.append(changed)
-        for row in found.itertuples():
-            now, then = side(row, corrected=False), first[row.whole, row.part]
-            if {now, then} == {"above", "below"}:
-                turned.append(f"{against(row)} at {changed} ({number(row)})")
-            elif then in ("above", "below"):
-                where = kept if now == then else lost
-                where.setdefault((against(row), then), []).append(f"{changed} ({told(row)})")
-    if not tried:
+    found = by_setting(e)
+    found = found[~found.planned & (found.n_seeds >= LEAST_SEEDS)]
+    others = found[found.changed != ""]
+    if others.empty:
         return None
-    said = f"turn round: {'; '.join(turned)}" if turned else "are clearly turned round under none"
-    for where, words in ((kept, "stays clearly"), (lost, "is no longer clearly")):
-        for (name, way), places in where.items():
-            said += f"; {name} {words} {way} at {', '.join(places)}"
-    return f"With other settings ({', '.join(tried)}), primary contrasts {said}."
+    said = []
+    for whole, part in PRIMARY:
+        rows = found[(found.whole == whole) & (found.part == part)]
+        study, rows = rows[rows.changed == ""], rows[rows.changed != ""]
+        if rows.empty:
+            continue
+        words = []
+        for where in SIDES:
+            names = [in_words(r.changed) for r in rows.itertuples() if r.side == where]
+            words += [f"{SIDES[where]} at {', '.join(names)}"] if names else []
+        first = next(rows.itertuples())
+        here = f" (the study itself: {SIDES[study.side.iloc[0]]})" if len(study) else ""
+        said.append(f"{against(first)}{here}: {'; '.join(words)}")
+    few, many = others.n_seeds.min(), others.n_seeds.max()
+    count = f"{few:.0f}" if few == many else f"{few:.0f} to {many:.0f}"
+    two = int((others.machines > 1).sum())
+    mixed = f"; {two} of {len(others)} contrasts pair runs of two machines" if two else ""
+    return (
+        f"With {others.changed.nunique()} other settings, on {count} seeds that the plan does not "
+        f"use (suggestive: not corrected{mixed}). {'. '.join(said)}."
+    )
 
 
 def other_direction(e: Evidence) -> str | None:
@@ -86,7 +162,7 @@ def weights(e: Evidence) -> pd.DataFrame:
     if e.curves.empty:
         return pd.DataFrame()
     rows = e.curves[e.curves.pretrained_on == "rendered"]
-    rows = rows[[bool(re.fullmatch(r"(\w+ x[\d.]+(, )?)*", c)) for c in rows.changed]]
+    rows = rows[[transfer_settings.only_weights(c) for c in rows.changed]]
     looked = [f"source_{t}" for t in worlds.TASKS]
     last = rows.dropna(subset=looked).sort_values("step").groupby("run").tail(1)
     last = last.assign(source=last[looked].mean(axis=1))
@@ -142,11 +218,8 @@ def chosen_contrasts(table: pd.DataFrame) -> pd.DataFrame:
     return found.iloc[:0].assign(choosing=False)
 
 
-def in_words(changed: str) -> str:
-    """'at LD x0.1' of 'ld x0.1', 'as in the study' of nothing changed."""
-    if not changed:
-        return "as in the study"
-    return "at " + re.sub(r"\w+(?= x[\d.])", lambda found: found.group().upper(), changed)
+def _at(changed: str) -> str:
+    return f"at {in_words(changed)}" if changed else in_words(changed)
 
 
 def with_chosen_weights(e: Evidence) -> str | None:
@@ -157,14 +230,20 @@ def with_chosen_weights(e: Evidence) -> str | None:
     if not said:
         return None
     picked = ", ".join(
-        f"{TITLES[r.variant]} {in_words(r.changed)}"
+        f"{TITLES[r.variant]} {_at(r.changed)}"
         for r in table[table.chosen].drop_duplicates("variant").itertuples()
         if r.tried > 1
     )
     fewest, most = found.n_seeds.min(), found.n_seeds.max()
     seeds = f"{fewest:.0f}" if fewest == most else f"{fewest:.0f} to {most:.0f}"
-    kind = "seeds of the choice" if found.choosing.any() else "seeds that had no part in it"
+    kind = "seeds of the choice" if found.choosing.any() else "seeds that took no part in it"
+    tried = table.drop_duplicates("variant").tried
+    tried = tried[tried > 1]
+    many = f"{tried.max()}" if tried.min() == tried.max() else f"{tried.min()} or {tried.max()}"
+    chose = table[
+        table.choosing & table.variant.isin(table[table.tried > 1].variant)
+    ].seed.nunique()
     return (
-        f"With weights chosen on the source's validation clips (up to {table.tried.max()} settings "
-        f"each: {picked}), on {seeds} {kind}: {said}."
+        f"With weights chosen on the source's validation clips ({many} settings each on {chose} "
+        f"seeds: {picked}), on {seeds} {kind}: {said}."
     )

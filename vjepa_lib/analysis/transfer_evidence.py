@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from vjepa_lib import study
-from vjepa_lib.analysis import statistics, transfer_score
+from vjepa_lib.analysis import statistics, transfer_score, transfer_settings
 from vjepa_lib.analysis.transfer_score import DECISIVE_SEEDS, MARGIN, PRIMARY, TITLES
 
 
@@ -79,14 +78,16 @@ class Evidence:
         compared with VCLR as it is.
         """
         found = self.shares(reading, changed, on)
-        term = "vclr" if changed.startswith("without ") else changed.rpartition(" x")[0]
-        if not term or found.empty:
+        if found.empty:
             return found
-        asked = {v for pair in PRIMARY for v in pair}
-        spared = {v for v in asked if term not in {t[0] for t in study.VARIANTS[v].terms}}
-        plain = self.shares(reading, "", on)
-        plain = plain[plain.variant.isin(spared) & plain.seed.isin(found.seed)]
-        return pd.concat([found, plain.assign(changed=changed)], ignore_index=True)
+        tables = [found]
+        for variant in dict.fromkeys(v for pair in PRIMARY for v in pair):
+            own = transfer_settings.for_variant(variant, changed)
+            if own != changed:
+                plain = self.shares(reading, own, on)
+                plain = plain[(plain.variant == variant) & plain.seed.isin(found.seed)]
+                tables.append(plain.assign(changed=changed))
+        return pd.concat(tables, ignore_index=True)
 
     def crossed(self) -> pd.DataFrame:
         """`transfer_score.crossed` of the primary contrasts."""

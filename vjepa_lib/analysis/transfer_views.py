@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score
-from vjepa_lib.analysis.transfer_elsewhere import OTHER_WORLD, in_words, settings, weights
+from vjepa_lib.analysis.transfer_elsewhere import OTHER_WORLD, by_setting, weights
 from vjepa_lib.analysis.transfer_evidence import Evidence, side
 from vjepa_lib.analysis.transfer_score import DECISIVE, READINGS, TITLES, of_study
+from vjepa_lib.analysis.transfer_settings import in_words
 from vjepa_lib.datasets import worlds
 
 SHOWN = ("random_init", *DECISIVE)
@@ -127,16 +128,18 @@ def by_reading(e: Evidence) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, a row a variant, a column a reading of `READINGS` and 'held-out' (accuracy).
+    DataFrame, a row a reading of `READINGS` and 'held-out' (accuracy): `reading`, then a column a
+    variant.
     """
-    columns = {}
+    rows = {}
     for reading in READINGS:
         table = of_study(transfer_score.scores(e.shares(reading)))
-        columns[reading] = table.groupby("variant").score.mean()
+        rows[reading] = table.groupby("variant").score.mean()
     held = of_study(transfer_score.held_out(e.own()))
-    columns["held-out"] = held.groupby("variant").score.mean()
-    wide = pd.DataFrame(columns).rename_axis("variant").reset_index()
-    return _in_order(wide)
+    rows["held-out"] = held.groupby("variant").score.mean()
+    wide = pd.DataFrame(rows).T
+    order = [v for v in SHOWN if v in wide]
+    return wide[order].rename_axis(index="reading", columns=None).reset_index()
 
 
 def other_settings(e: Evidence) -> pd.DataFrame:
@@ -144,18 +147,17 @@ def other_settings(e: Evidence) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with `changed` ('' for the study itself), `contrast`, then as of
-    `transfer_score.contrasts`, and `side`: 'above', 'below', 'same', 'open' or 'two kinds', without
-    correction for settings.
+    DataFrame, a row a setting and contrast: `setting` in words (the planned contrasts and their own
+    seeds first), `contrast`, `mean_whole`, `mean_part`, `effect`, `low`, `high`, `n_seeds`,
+    `n_above`, `machines`, `side` of `transfer_elsewhere.by_setting`.
     """
-    tables = [e.contrasts().assign(changed="")]
-    for changed in settings(e):
-        tables.append(e.contrasts(changed=changed, seeds=None).assign(changed=changed))
-    found = pd.concat([t for t in tables if len(t)], ignore_index=True)
-    sides = [side(row, corrected=not row.changed) for row in found.itertuples()]
-    found = found.assign(contrast=_titles(found), side=sides)
-    columns = ["effect", "low", "high", "n_seeds", "n_above", "side"]
-    return found[["changed", "contrast", "mean_whole", "mean_part", *columns]]
+    found = by_setting(e)
+    named = [
+        "as planned (own seeds)" if r.planned else in_words(r.changed) for r in found.itertuples()
+    ]
+    found = found.assign(contrast=_titles(found), setting=named)
+    columns = ["mean_whole", "mean_part", "effect", "low", "high", "n_seeds", "n_above"]
+    return found[["setting", "contrast", *columns, "machines", "side"]]
 
 
 def matrix(e: Evidence) -> pd.DataFrame:
@@ -165,9 +167,11 @@ def matrix(e: Evidence) -> pd.DataFrame:
     -------
     DataFrame, a row a variant and world of the pretraining: `pretrained_on`, `variant`, `rendered`
     (zero-shot transfer score), `digits` (accuracy in the held-out world, mean of three tasks, %),
-    `n_seeds`; means over all seeds. Variants are those that were pretrained on digits.
+    `n_seeds`; means over the seeds that were pretrained on digits, in both directions, and the
+    variants that were.
     """
     pretrained = ("rendered", OTHER_WORLD)
+    seeds = set(e.own(on=OTHER_WORLD).query("variant in @DECISIVE").seed)
     tables = []
     for world in pretrained:
         scored = transfer_score.scores(e.shares(on=world))
@@ -175,6 +179,7 @@ def matrix(e: Evidence) -> pd.DataFrame:
         both = scored[["variant", "seed", "score"]].merge(
             held[["variant", "seed", "score"]], on=["variant", "seed"], suffixes=("", "_digits")
         )
+        both = both[both.seed.isin(seeds)]
         means = both.groupby("variant").agg(
             rendered=("score", "mean"), digits=("score_digits", "mean"), n_seeds=("seed", "size")
         )
@@ -207,7 +212,7 @@ def by_weights(e: Evidence) -> pd.DataFrame:
     }
     out = []
     for (variant, changed), rows in table.groupby(["variant", "changed"]):
-        name = f"{variant}, {in_words(changed).removeprefix('at ')}" if changed else variant
+        name = f"{variant}, {in_words(changed)}" if changed else variant
         for column, panel in panels.items():
             found = statistics.mean_interval(rows[column])
             out.append(
@@ -216,6 +221,12 @@ def by_weights(e: Evidence) -> pd.DataFrame:
                 | {"n_seeds": found["n"]}
             )
     return _in_order(pd.DataFrame(out))
+
+
+def two_lines(table: pd.DataFrame) -> dict[str, str]:
+    """The contrasts of `other_settings` as titles of narrow panels."""
+    short = {c: c.replace(" with ", " + ") for c in table.contrast.unique()}
+    return {c: text.replace(" minus ", "\nminus ") for c, text in short.items()}
 
 
 def _titles(found: pd.DataFrame) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vjepa_lib.analysis import transfer_elsewhere, transfer_learned
 from vjepa_lib.analysis.statistics import ALPHA
 from vjepa_lib.article import pictures, statements, tables
 from vjepa_lib.article.evidence import Evidence
@@ -79,6 +80,31 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
             ),
             tables.contrasts("tab-contrasts", evidence, words("The primary contrasts in numbers.")),
         ]
+    if transfer_elsewhere.settings(evidence.zero_shot) and len(evidence.contrasts):
+        blocks.append(
+            pictures.settings(
+                gallery,
+                evidence,
+                words(
+                    "The primary contrasts with other settings: length of the training, width, "
+                    "VCLR without a part, weights; t intervals over seeds, not corrected for the "
+                    "number of settings. Runs: [@runs-transfer]."
+                ),
+            )
+        )
+    if transfer_learned.contrast_learned(evidence.zero_shot):
+        blocks.append(
+            pictures.learned(
+                gallery,
+                evidence,
+                words(
+                    "How far the contrast is learned and what transfers: VCLR's own loss at the "
+                    "end of the training against the zero-shot score. Large: an objective at one "
+                    "setting, mean over seeds; small: runs. Dotted: what guessing costs. "
+                    "Runs: [@runs-transfer]."
+                ),
+            )
+        )
     if detail:
         blocks += [paragraph("In detail, each sentence made from the recorded runs:")]
         blocks += [Bullets(detail)]

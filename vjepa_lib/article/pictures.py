@@ -13,6 +13,7 @@ from vjepa_lib.analysis import (
     selection,
     statistics,
     transfer_answer,
+    transfer_learned,
     transfer_score,
     transfer_views,
 )
@@ -106,6 +107,29 @@ def contrasts(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     )  # fmt: skip
     return _kept(_marked(gallery, evidence), "fig-contrasts", fig, data, caption,
                  runs=_decisive(evidence), sources=[RECORDED])  # fmt: skip
+
+
+def settings(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
+    """The primary contrasts with other lengths, widths, weights and parts of VCLR."""
+    data = transfer_views.other_settings(evidence.zero_shot)
+    fig = plots.intervals(
+        data, "effect", rows="setting", panel="contrast", zero=True,
+        names=transfer_views.two_lines(data), xlabel="points of the score",
+    )  # fmt: skip
+    return _kept(_marked(gallery, evidence), "fig-settings", fig, data, caption,
+                 sources=[RECORDED])  # fmt: skip
+
+
+def learned(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
+    """VCLR's own loss and the transfer score, run by run."""
+    data = transfer_learned.learned(evidence.zero_shot)
+    fig = plots.cloud(
+        transfer_learned.by_group(data), "loss", "score", "setting", data,
+        marks={"guessing": transfer_learned.guessed()},
+        xlabel="VCLR's own loss at the end of the training", ylabel="zero-shot transfer score",
+    )  # fmt: skip
+    return _kept(_marked(gallery, evidence), "fig-learned", fig, data, caption,
+                 sources=[RECORDED])  # fmt: skip
 
 
 def interactions(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:

@@ -67,7 +67,7 @@ def _named(path: Path, profile: str, folder: Path) -> pd.DataFrame:
             f"{path} has rows of runs that its table of runs does not list "
             f"({', '.join(unknown[:3])}): export both anew."
         )
-    return read.merge(table[["run", *NAMES, "commit"]], on="run")
+    return read.merge(table[["run", *NAMES, "commit", "gpu"]], on="run")
 
 
 def export(profile: str = "small", folder: Path = FOLDER, store: RunStore | None = None) -> int:

@@ -10,7 +10,7 @@ from vjepa_lib.show.look import COLUMN, PAGE, colour, label, line, marker
 from vjepa_lib.show.plots.frames import clips
 from vjepa_lib.show.plots.heat import heatmap
 from vjepa_lib.show.plots.points import effects, intervals
-from vjepa_lib.show.plots.scatter import tradeoff
+from vjepa_lib.show.plots.scatter import cloud, tradeoff
 from vjepa_lib.show.plots.time import curves, shares
 from vjepa_lib.show.plots.verdict_table import verdict_table
 
@@ -18,6 +18,7 @@ __all__ = [
     "COLUMN",
     "PAGE",
     "clips",
+    "cloud",
     "colour",
     "curves",
     "effects",

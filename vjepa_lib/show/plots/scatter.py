@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from vjepa_lib.show.look import COLUMN, colour, ink, label, line, marker
+from vjepa_lib.show.look import COLUMN, PAGE, colour, ink, label, line, marker
 from vjepa_lib.show.plots.common import limits, styled
 
 _SIDES = tuple(
@@ -151,5 +151,72 @@ def tradeoff(
         [(names or {}).get(v, label(v)) for v in shown[rows]],
         [ink(v) for v in shown[rows]],
         np.array(bars).reshape(-1, 4),
+    )
+    return fig
+
+
+@styled
+def cloud(
+    means: pd.DataFrame,
+    x: str,
+    y: str,
+    name: str,
+    single: pd.DataFrame,
+    rows: str = "variant",
+    marks: Mapping[str, float] | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+    width: float = PAGE,
+) -> Figure:
+    """Means of groups as named dots over the single runs they are made of.
+
+    Parameters
+    ----------
+    means : a row a group: `x`, `y`, `rows` (fixes colour and marker) and `name`, written beside it.
+    single : the runs, with `x`, `y` and `rows`; drawn faint.
+    marks : text -> place on the x axis; vertical lines, written beside them.
+    """
+    fig = Figure(figsize=(width, 0.55 * width))
+    ax = fig.subplots()
+    variants = list(dict.fromkeys(means[rows]))
+    look = {
+        "x": x,
+        "y": y,
+        "hue": rows,
+        "style": rows,
+        "hue_order": variants,
+        "style_order": variants,
+        "palette": {v: colour(v) for v in variants},
+        "markers": {v: marker(v) for v in variants},
+        "linewidth": 0,
+        "ax": ax,
+    }
+    sns.scatterplot(single[single[rows].isin(variants)], s=8, alpha=0.35, legend=False, **look)
+    sns.scatterplot(means, s=34, zorder=2.1, **look)
+    places = list((marks or {}).values())
+    ax.set_xlim(*limits([*single[x], *means[x], *places], [], least=1.0))
+    ax.set_ylim(*limits([*single[y], *means[y]], [], least=2.0))
+    low, high = ax.get_ylim()
+    for text, place in (marks or {}).items():
+        ax.axvline(place, color="#777777", lw=0.8, ls=":", zorder=0)
+        ax.annotate(
+            text,
+            (place, high),
+            (-3, -3),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=6.5,
+        )
+    ax.set(xlabel=xlabel or label(x), ylabel=ylabel or label(y))
+    handles, found = ax.get_legend_handles_labels()
+    ax.get_legend().remove()
+    fig.legend(handles, [label(v) for v in found], loc="outside lower center", ncols=len(found))
+    _place_labels(
+        ax,
+        means[[x, y]].to_numpy(float),
+        list(means[name]),
+        [ink(v) for v in means[rows]],
+        np.array([(p, low, p, high) for p in places], float).reshape(-1, 4),
     )
     return fig
