@@ -316,7 +316,7 @@ def test_other_parts_of_a_combination_are_parts(crossing):
     assert own.best_part["fwm_hw_ld+iic (described)"] == "ld"
     assert own.effect["fwm_hw_ld+iic (described)"] == pytest.approx(-1)
     assert own.best_part["fwm+iic (described)"] == "iic"  # LD is no part of FWM
-    assert "best single part is ld" in combination.verdict(frame)
+    assert "best single part is LD" in combination.verdict(frame)
 
 
 def test_the_whole_is_compared_with_its_better_part(crossing):
@@ -334,7 +334,7 @@ def test_the_verdict_names_the_best_part_and_the_best_combination(crossing):
     frame = combination.crossed(crossing)
     said = combination.verdict(frame)
     # Best part VCLR (10); best combination the released FWM-HW-LD with it (4 + 10).
-    assert "best single part is vclr" in said and "fwm_hw_ld+vclr (" in said
+    assert "best single part is VCLR" in said and "FWM-HW-LD with VCLR (" in said
     assert "+4.0 points" in said and said.endswith("combining brings more than either part.")
     worse = frame.assign(
         top1=frame.top1.where(~frame.name.str.contains(r"\+"), 10 + 0.1 * frame.seed)
@@ -360,7 +360,7 @@ def test_the_readme_answers_with_the_recorded_numbers():
     assert table in text, f"put this into README.md:\n{table}"
     for probe in ("linear", "linear_1%"):  # what its words say
         said = combination.verdict(combination.crossed(recorded.load(), probe))
-        assert "best single part is vclr" in said and said.endswith("short of the best part.")
+        assert "best single part is VCLR" in said and said.endswith("short of the best part.")
 
 
 def test_contrast_on_halves_is_compared_with_the_base(crossing):

@@ -217,7 +217,8 @@ def run(arguments: list[str]) -> None:
     threading._shutdown()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        if not stream.closed:  # a command that was warned may have closed its own
+            stream.flush()
     os._exit(code)
 
 
