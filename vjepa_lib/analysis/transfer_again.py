@@ -35,7 +35,6 @@ def again(e: Evidence, folder: Path = AGAIN) -> pd.DataFrame:
     keys = ["variant", "seed"]
     two = [transfer_score.scores(x.shares())[[*keys, "score"]] for x in (e, there)]
     out = two[0].merge(two[1].rename(columns={"score": "again"}), on=keys)
-    out = out[out.variant.isin(second.variant)]
     return out.assign(gap=out.again - out.score)[columns].reset_index(drop=True)
 
 

@@ -123,13 +123,11 @@ def settings_that_turn(e: Evidence) -> str | None:
         first = next(rows.itertuples())
         here = f" (the study itself: {SIDES[study.side.iloc[0]]})" if len(study) else ""
         said.append(f"{against(first)}{here}: {'; '.join(words)}")
-    few, many = others.n_seeds.min(), others.n_seeds.max()
-    count = f"{few:.0f}" if few == many else f"{few:.0f} to {many:.0f}"
     two = int((others.machines > 1).sum())
     mixed = f"; {two} of {len(others)} contrasts pair runs of two machines" if two else ""
     return (
-        f"With {others.changed.nunique()} other settings, on {count} seeds that the plan does not "
-        f"use (suggestive: not corrected{mixed}). {'. '.join(said)}."
+        f"With {others.changed.nunique()} other settings, on {_span(others.n_seeds)} seeds that "
+        f"the plan does not use (suggestive: not corrected{mixed}). {'. '.join(said)}."
     )
 
 
@@ -218,6 +216,11 @@ def chosen_contrasts(table: pd.DataFrame) -> pd.DataFrame:
     return found.iloc[:0].assign(choosing=False)
 
 
+def _span(counts: pd.Series, word: str = "to") -> str:
+    """'3' or '3 to 5': the least and the most of some counts."""
+    return f" {word} ".join(f"{n:.0f}" for n in sorted({counts.min(), counts.max()}))
+
+
 def _at(changed: str) -> str:
     return f"at {in_words(changed)}" if changed else in_words(changed)
 
@@ -234,16 +237,10 @@ def with_chosen_weights(e: Evidence) -> str | None:
         for r in table[table.chosen].drop_duplicates("variant").itertuples()
         if r.tried > 1
     )
-    fewest, most = found.n_seeds.min(), found.n_seeds.max()
-    seeds = f"{fewest:.0f}" if fewest == most else f"{fewest:.0f} to {most:.0f}"
     kind = "seeds of the choice" if found.choosing.any() else "seeds that took no part in it"
-    tried = table.drop_duplicates("variant").tried
-    tried = tried[tried > 1]
-    many = f"{tried.max()}" if tried.min() == tried.max() else f"{tried.min()} or {tried.max()}"
-    chose = table[
-        table.choosing & table.variant.isin(table[table.tried > 1].variant)
-    ].seed.nunique()
+    compared = table[table.tried > 1]
+    chose = compared[compared.choosing].seed.nunique()
     return (
-        f"With weights chosen on the source's validation clips ({many} settings each on {chose} "
-        f"seeds: {picked}), on {seeds} {kind}: {said}."
+        f"With weights chosen on the source's validation clips ({_span(compared.tried, 'or')} "
+        f"settings each on {chose} seeds: {picked}), on {_span(found.n_seeds)} {kind}: {said}."
     )

@@ -19,6 +19,7 @@ from vjepa_lib.analysis import statistics, transfer_score
 from vjepa_lib.analysis.transfer_evidence import Evidence
 from vjepa_lib.analysis.transfer_score import DECISIVE_SEEDS, TITLES
 from vjepa_lib.analysis.transfer_settings import in_words, only_weights, order
+from vjepa_lib.objectives.contrastive import VideoContrast
 from vjepa_lib.study.transfer_runs import transfer_run
 
 TERM = "vclr"
@@ -26,7 +27,7 @@ WITH_CONTRAST = ("vclr", "ld+vclr", "fwm_hw_ld+vclr")
 RESAMPLES = 2000
 
 
-def guessing(queue: int = 256, batch: int = 16, segments: int = 2) -> float:
+def guessing(queue: int, batch: int, segments: int) -> float:
     """The loss of VCLR when nothing can be told apart.
 
     The right key among the queue's, the right clip among the batch's, the right order among the
@@ -39,7 +40,7 @@ def guessed() -> float:
     """`guessing` of the study's own term and batch."""
     run = transfer_run(TERM)
     (term,) = (t for t in run.train.terms if t.name == TERM)
-    options = {"queue": 256, "segments": 2} | dict(term.options)
+    options = VideoContrast.__init__.__kwdefaults__ | dict(term.options)
     return guessing(options["queue"], run.train.schedule.batch, options["segments"])
 
 
@@ -89,7 +90,7 @@ class Goes:
     low, high : 95 % bootstrap over groups (variant and setting), whose seeds stay together: runs of
         one group are no independent witnesses.
     groups, runs : how many there are.
-    alone : within each variant, over its settings and seeds.
+    alone : within each variant of three runs or more, over its settings and seeds.
     apart : over runs, when the means of variant and of setting are taken off both.
     """
 
@@ -117,7 +118,8 @@ def goes_with(table: pd.DataFrame, seed: int = 0) -> Goes | None:
     drawn = [rho(np.concatenate([groups[i] for i in pick])) for pick in picks]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     values = ["loss", "score"]
-    alone = {v: rho(g[values].to_numpy()) for v, g in table.groupby("variant", sort=False)}
+    enough = table.groupby("variant").filter(lambda g: len(g) >= 3)
+    alone = {v: rho(g[values].to_numpy()) for v, g in enough.groupby("variant", sort=False)}
     left = table[values].copy()
     for _ in range(50):  # groups are of unequal size, so the two means are taken off in turns
         for key in keys:
