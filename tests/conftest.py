@@ -1,5 +1,6 @@
 """Shared settings: one thread, and tiny data made once per worker."""
 
+import gc
 import os
 from functools import partial
 
@@ -18,6 +19,8 @@ LONGEST = (
 
 
 def pytest_configure(config):
+    # What is loaded stays: looking for what could go takes seconds while files are read, and later.
+    gc.disable()
     # xdist would begin with the files of the most tests, which are not those that take longest.
     config.option.loadscopereorder = False
     if getattr(config.option, "tx", None) and not hasattr(config, "workerinput"):
@@ -27,7 +30,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda i: LONGEST.index(i.path.name) if i.path.name in LONGEST else len(LONGEST))
+    items.sort(key=lambda item: warm_kernels.place(item.path.name, LONGEST))
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

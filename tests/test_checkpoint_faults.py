@@ -12,8 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from test_checkpoints import NEW, NEW_PREDICTOR, OLD, hf_config, lively, repository_names
-from transformers import VJEPA2Model
+from test_checkpoints import NEW, NEW_PREDICTOR, OLD, hf_model, lively, repository_names
 
 from vjepa_lib.errors import CompanionError, ConfigError, DataError
 from vjepa_lib.model.checkpoints import load_encoder, load_predictor, open_encoder
@@ -31,7 +30,7 @@ def states():
         lively(Encoder(NEW)), lively(Predictor(NEW, NEW_PREDICTOR))
     )
     # Two heads at width 32 are no official model: a folder with config.json says so.
-    return encoder, predictor, lively(VJEPA2Model(hf_config())).state_dict()
+    return encoder, predictor, hf_model().state_dict()
 
 
 def folder(tmp_path, state, heads=2):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import VJEPA2Config, VJEPA2ForVideoClassification, VJEPA2Model
 
 from vjepa_lib.errors import CompanionError, ConfigError, DataError
 from vjepa_lib.model.checkpoint_files import networks, read_checkpoint
@@ -29,7 +28,12 @@ def lively(module, seed=7):
     return module.eval()
 
 
+# transformers is loaded where it is used: it takes seconds, and every worker reads this file.
+
+
 def hf_config():
+    from transformers import VJEPA2Config
+
     return VJEPA2Config(
         crop_size=24,
         patch_size=8,
@@ -45,10 +49,16 @@ def hf_config():
     )
 
 
+def hf_model():
+    from transformers import VJEPA2Model
+
+    return lively(VJEPA2Model(hf_config()))
+
+
 @pytest.fixture(scope="module")
 def theirs():
     torch.manual_seed(0)
-    return lively(VJEPA2Model(hf_config()))
+    return hf_model()
 
 
 @pytest.fixture
@@ -178,6 +188,8 @@ def test_model_folder(theirs, tmp_path, shards):
 
 
 def test_classifier_with_the_model_inside(tmp_path):
+    from transformers import VJEPA2ForVideoClassification
+
     torch.manual_seed(0)
     classifier = lively(VJEPA2ForVideoClassification(hf_config()))
     torch.save(classifier.state_dict(), tmp_path / "pytorch_model.bin")

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import VJEPA2Model
 
 from vjepa_lib.export import export, main
 from vjepa_lib.model import open_encoder
@@ -87,6 +86,8 @@ def test_the_repositorys_layout_comes_back(make_run, tmp_path, cfg, levels):
 )
 def test_hugging_faces_layout_comes_back(make_run, tmp_path, cfg):
     """By transformers' own model and by our loader."""
+    from transformers import VJEPA2Model
+
     folder, encoder = make_run(cfg)
     out = export(folder, tmp_path / "out", "huggingface")
     # In float64, so that what is left of a difference is not the order of sums.

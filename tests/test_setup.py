@@ -123,6 +123,29 @@ def test_the_cpu_build_of_torch_is_the_default_without_a_gpu():
     assert ("+cpu" in plan("install")) is not gpu
 
 
+def test_what_is_installed_is_compiled_by_all_cores(tmp_path):
+    told = plan("install", "PY=python", "TORCH=cpu")
+    assert 4 == told.count("pip install") == told.count("pip install --no-compile")
+    last = told[told.rindex("pip install") :]
+    code = re.search(r'python -c "(import compileall.*?)" \)', last)[1]
+    packages = tmp_path / "site-packages"
+    for name in ("one/a.py", "one/tests/b.py", "transformers/models/c.py", "models.py"):
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).write_text("x = 1\n")
+    there = f"import sysconfig; sysconfig.get_path = lambda name: {str(packages)!r}; "
+    assert subprocess.run([sys.executable, "-c", there + code]).returncode == 0
+    compiled = {p.name.split(".")[0] for p in packages.rglob("*.pyc")}
+    assert compiled == {"a", "models"} and "workers=0" in code
+
+
+def test_what_make_starts_may_keep_what_it_compiles():
+    told = subprocess.run(
+        ["make", "-s", "-o", ".venv/.vjepa_lib-installed", "lab", "ENV=.venv", "PY=printenv #"],
+        cwd=ROOT, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert "PYTHONHASHSEED=0" in told and "PYTHONDONTWRITEBYTECODE" not in told
+
+
 def test_condas_base_environment_is_refused(tmp_path):
     """Make stops before anything is installed, and says what to do."""
     (tmp_path / "bin").mkdir()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from built_site import sphinx
 from html_pages import broken, page, requests_elsewhere
-from sphinx.util.inventory import InventoryFile
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "vjepa_lib"
@@ -80,6 +79,8 @@ def test_formulas_are_drawn_by_the_browser(site):
 
 def test_the_reference_has_all_that_packages_offer(site):
     """Functions and classes of every `__all__`, by the name a reader imports."""
+    from sphinx.util.inventory import InventoryFile
+
     with (site / "objects.inv").open("rb") as file:
         domains = InventoryFile.load(file, "", lambda base, path: path)
     named = {name for kind, names in domains.items() if kind.startswith("py:") for name in names}

@@ -1,11 +1,14 @@
 """The Python that tests start many of (`warm`) ends, listens and starts others as the plain one."""
 
+import ast
+import gc
 import os
 import re
 import select
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import conftest
 import nbformat
@@ -139,3 +142,26 @@ def test_notebooks_are_executed_by_such_kernels_with_the_same_command_line():
 def test_files_that_take_longest_come_first(pytestconfig):
     assert not getattr(pytestconfig.option, "loadscopereorder", False)
     assert all((ROOT / "tests" / name).exists() for name in conftest.LONGEST)
+
+
+def test_notebooks_that_take_longest_come_first(monkeypatch):
+    monkeypatch.setattr(warm_kernels, "use", lambda: None)
+    config = SimpleNamespace(option=SimpleNamespace(loadscopereorder=True))
+    warm_kernels.pytest_configure(config)
+    assert not config.option.loadscopereorder
+    cells = [SimpleNamespace(path=p) for p in sorted((ROOT / "notebooks").glob("*.ipynb")) * 2]
+    warm_kernels.pytest_collection_modifyitems(cells)
+    numbers = [cell.path.name[:2] for cell in cells]
+    assert tuple(dict.fromkeys(numbers))[: len(warm_kernels.LONGEST)] == warm_kernels.LONGEST
+    assert all(a == b for a, b in zip(numbers[: 2 * len(warm_kernels.LONGEST) : 2], numbers[1::2]))
+
+
+def test_what_few_files_need_is_not_loaded_by_all_workers():
+    """Every worker reads every file: what takes seconds to load is loaded where it is used."""
+    few = {"transformers", "sphinx", "ray", "playwright"}
+    for path in (ROOT / "tests").glob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not few & {name.split(".")[0] for name in names}, path.name
+    assert gc.isenabled() and gc.get_freeze_count() > 100_000

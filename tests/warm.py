@@ -111,9 +111,11 @@ def serve(address: str, loaded: list[str]) -> dict:
     listening.bind(f"\0{address}")
     listening.listen(64)
     print("ready", flush=True)
+    gc.disable()  # what is loaded stays: looking for what could go would take a second
     for name in loaded:
         importlib.import_module(name)
     gc.freeze()
+    gc.enable()
     forks: dict[int, socket.socket] = {}  # -> connection to whoever asked
     watched = selectors.DefaultSelector()
     watched.register(0, selectors.EVENT_READ)
