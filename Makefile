@@ -26,17 +26,24 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PYTHONHASHSEED := 0
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# Of the many processes, each would compile the library anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What PyPI calls torch is the CUDA build on Linux, several GB. So the CPU build is looked for first
 # where pip is set up to look, then in PyTorch's own index; what PyPI has comes last.
-PIP_TORCH := $(PY) -m pip install -c constraints.txt
+PIP := $(PY) -m pip install --no-compile -c constraints.txt
 ifeq ($(TORCH),cpu)
-  TORCH_INSTALL = { $(PIP_TORCH) torch==2.13.0+cpu || \
-    $(PIP_TORCH) --retries 1 --timeout 20 --index-url $(TORCH_CPU_INDEX) torch==2.13.0 || \
-    $(PIP_TORCH) torch==2.13.0; }
+  TORCH_INSTALL = { $(PIP) torch==2.13.0+cpu || \
+    $(PIP) --retries 1 --timeout 20 --index-url $(TORCH_CPU_INDEX) torch==2.13.0 || \
+    $(PIP) torch==2.13.0; }
 else
-  TORCH_INSTALL = $(PIP_TORCH) torch==2.13.0
+  TORCH_INSTALL = $(PIP) torch==2.13.0
 endif
+
+# pip compiles with one core, which is half of what it does. This takes all of them, and leaves out
+# what is seldom loaded: packages' own tests, and the hundreds of models of transformers.
+COMPILE = $(PY) -c "import compileall, re, sysconfig; compileall.compile_dir( \
+  sysconfig.get_path('purelib'), quiet=2, workers=0, rx=re.compile('/site-packages/.*/(tests|models)/'))"
 
 ARGS = --profile $(PROFILE) --jobs $(JOBS) --device $(DEVICE) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
 
@@ -65,7 +72,7 @@ $(STAMP): pyproject.toml constraints.txt | $(ENV)/bin/python
 	@if [ -n "$(strip $(CONDA_BASE))" ]; then echo "The active environment is conda's base, and pinned packages there can break conda itself: run 'conda env create -f environment.yml && conda activate vjepa', or 'conda deactivate' to let make use .venv."; exit 1; fi
 	@mkdir -p build; echo "installing into $(ENV), $(TORCH) build of torch (log: build/install.log)"
 	@( $(TORCH_INSTALL) && \
-	   $(PY) -m pip install -c constraints.txt -e '.[notebooks,test,site]' ) > build/install.log 2>&1 \
+	   { nice $(COMPILE) & $(PIP) -e '.[notebooks,test,site]'; } && wait && $(COMPILE) ) > build/install.log 2>&1 \
 	  || { tail -n 20 build/install.log; echo "The installation failed: see build/install.log."; exit 1; }
 	@touch $(STAMP)
 
