@@ -164,4 +164,10 @@ def test_what_few_files_need_is_not_loaded_by_all_workers():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not few & {name.split(".")[0] for name in names}, path.name
-    assert gc.isenabled() and gc.get_freeze_count() > 100_000
+
+
+def test_what_workers_have_loaded_is_not_looked_through_for_garbage():
+    assert gc.isenabled()
+    gc.unfreeze()
+    conftest.pytest_collection_finish()
+    assert gc.isenabled() and gc.get_freeze_count() > 10_000
