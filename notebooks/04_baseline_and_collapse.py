@@ -58,10 +58,9 @@ import inspect
 
 from IPython.display import Code
 
-from vjepa_lib import maps
 from vjepa_lib.analysis import ablation, at_work, findings, observations, selection
 from vjepa_lib.objectives.jepa import Context, Jepa
-from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.show import notebook, plots, sections, strips
 from vjepa_lib.training.pretrain import Trainer
 
 nb = notebook.open_notebook("04_baseline_and_collapse", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
@@ -109,10 +108,8 @@ Code(inspect.getsource(Trainer.train_step), language="python")
 
 # %%
 found = nb.encoders(("random_init", "baseline", "ucf_baseline"))
-# Titles as in the other figures; `found.load` reads a kept encoder, or builds the untrained one.
-titles = [plots.label(v) for v in found.variants]
-encoders = dict(zip(titles, map(found.load, found.configs), strict=True))
-rows, variance = maps.compare_maps(encoders, nb.clips["actions"].frames[0])
+# Reads the kept encoders, and builds the untrained one.
+rows, variance = strips.encoder_maps(found, nb.clips["actions"].frames[0])
 
 # %%
 nb.out.figure(

@@ -55,8 +55,7 @@ import inspect
 
 from IPython.display import Code
 
-from vjepa_lib import maps
-from vjepa_lib.analysis import ablation, at_work, encoders, findings, observations
+from vjepa_lib.analysis import at_work, encoders, findings, observations
 from vjepa_lib.objectives.latent_dynamics import LatentDynamics
 from vjepa_lib.show import notebook, plots, sections, strips
 from vjepa_lib.training.pretrain import Trainer
@@ -124,9 +123,7 @@ runs = [
     ("fwm_ld", "described"),
 ]
 these = nb.encoders(runs)
-titles = [plots.label(ablation.name(*pair)) for pair in these.pairs]
-kept = dict(zip(titles, map(these.load, these.configs), strict=True))
-rows, variance = maps.compare_maps(kept, clips["actions"].frames[0])
+rows, variance = strips.encoder_maps(these, clips["actions"].frames[0])
 
 # %%
 nb.out.figure(

@@ -57,7 +57,7 @@ import inspect
 
 from IPython.display import Code
 
-from vjepa_lib import maps, study
+from vjepa_lib import study
 from vjepa_lib.analysis import ablation, at_work, findings, observations, selection
 from vjepa_lib.datasets.synthetic import BENCHMARKS
 from vjepa_lib.objectives.factorized import FwmOrth, FwmStatic
@@ -122,9 +122,7 @@ nb.out.figure(
 # %%
 described = [(variant, "described") for variant in ("fwm", "fwm_ld", "fwm_hw_ld")]
 seen = nb.encoders(["baseline", "ld", "fwm", *described])
-titles = [plots.label(ablation.name(*pair)) for pair in seen.pairs]
-kept = dict(zip(titles, map(seen.load, seen.configs), strict=True))
-rows, variance = maps.compare_maps(kept, nb.clips["actions"].frames[0])
+rows, variance = strips.encoder_maps(seen, nb.clips["actions"].frames[0])
 
 # %%
 nb.out.figure(

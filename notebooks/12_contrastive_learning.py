@@ -64,7 +64,7 @@ import inspect
 import torch
 from IPython.display import Code
 
-from vjepa_lib import maps, study
+from vjepa_lib import study
 from vjepa_lib.analysis import at_work, combination, crossing, encoders, findings, observations
 from vjepa_lib.objectives import contrastive
 from vjepa_lib.show import notebook, plots, sections, strips
@@ -160,9 +160,7 @@ groups = {"maps_ltc": ("random_init", "baseline", "ltc")}
 groups["maps_clips"] = ("random_init", "baseline", "iic", "vclr")
 for artefact, variants in groups.items():
     seen = nb.encoders(variants)
-    titles = [plots.label(v) for v in seen.variants]
-    kept = dict(zip(titles, map(seen.load, seen.configs), strict=True))
-    rows, variance = maps.compare_maps(kept, clips["actions"].frames[0])
+    rows, variance = strips.encoder_maps(seen, clips["actions"].frames[0])
     # One frame per time step.
     fig = plots.clips(rows, every=2, width=4.4)
     caption = f"Tokens of one clip of `actions` as colours, by time step; encoders: {seen.about}"

@@ -57,16 +57,14 @@ JOBS: int = None  # training processes; None: VJEPA_JOBS, else one per core
 DEVICE: str = None  # cpu or cuda; None: VJEPA_DEVICE, else cpu
 
 # %%
-from vjepa_lib import maps
 from vjepa_lib.analysis import (
-    ablation,
     combination,
     crossing,
     findings,
     observations,
     selection,
 )
-from vjepa_lib.show import notebook, plots, sections
+from vjepa_lib.show import notebook, plots, sections, strips
 
 nb = notebook.open_notebook("13_the_combination", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
 results = nb.results  # recorded; LIVE: what is missing is trained here, once
@@ -108,9 +106,7 @@ runs = [
     ("fwm_hw_ld+vclr", "described"),
 ]
 these = nb.encoders(runs)
-labels = [plots.label(ablation.name(*pair)) for pair in these.pairs]
-kept = dict(zip(labels, map(these.load, these.configs), strict=True))
-rows, variance = maps.compare_maps(kept, nb.clips["actions"].frames[0])
+rows, variance = strips.encoder_maps(these, nb.clips["actions"].frames[0])
 nb.out.figure(
     plots.clips(rows, every=2, width=4.6),  # one frame per time step
     "maps",

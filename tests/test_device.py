@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from test_pretrain import Interrupting
 
 from vjepa_lib import study
 from vjepa_lib.errors import OutOfMemory
@@ -71,26 +72,13 @@ def test_a_step_is_the_processors(variant):
         assert far < 1e-3, f"{variant} ({form}): gradients differ by {far:.1e}"
 
 
-class Stopping:
-    """Ctrl-C while the clips of a step are drawn."""
-
-    def __init__(self, data, step):
-        self.data, self.step = data, step
-
-    def batch(self, draw, device):
-        if draw.step == self.step:
-            self.step = None
-            raise KeyboardInterrupt
-        return self.data.batch(draw, device)
-
-
 def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path):
     own = setup(steps=6, log_every=1)
     data = ClipMixture({"a": clip_set()}, {"a": 1.0})
     whole = pretrain(own, data, GPU, progress=False)
     file = tmp_path / "run" / "checkpoint.pt"
     with pytest.raises(KeyboardInterrupt):
-        pretrain(own, Stopping(data, 3), GPU, checkpoint=file, progress=False)
+        pretrain(own, Interrupting(data, 3), GPU, checkpoint=file, progress=False)
     resumed = pretrain(own, data, GPU, checkpoint=file, progress=False)
     # Sums of a GPU have no fixed order, so the last digits may differ.
     pd.testing.assert_frame_equal(whole.curves, resumed.curves, rtol=1e-3)

@@ -219,3 +219,19 @@ def test_apples_gpus_read_and_do_not_train(monkeypatch):
     with pytest.raises(ConfigError, match="PyTorch sees no GPU"):
         check_device("mps", reading=True)
     check_device("cpu", reading=True)
+
+
+def test_encoders_of_a_group_are_titled_as_figures_title_objectives():
+    from vjepa_lib.show import strips
+    from vjepa_lib.study import configs, kept
+    from vjepa_lib.study.results import untrained
+
+    pairs = (("random_init", "released"), ("fwm_ld", "described"))
+    these = kept.Group(pairs, (), "smoke", 0, lambda config: untrained(config.train), "smoke")
+    encoder = untrained(configs.resolve("baseline", "released", "smoke", 0).train)
+    grid = encoder.grid
+    clip = torch.zeros(grid.frames, grid.height, grid.width, 3, dtype=torch.uint8)
+    clip[1:, :8] = 200
+    rows, variance = strips.encoder_maps(these, clip)
+    assert [r[0] for r in rows] == ["clip", *variance.encoder] and len(rows) == 3
+    assert "described" in variance.encoder.iloc[1]

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vjepa_lib import study
 from vjepa_lib.analysis import transfer_answer, transfer_score
+from vjepa_lib.analysis.factorial4 import form_of
 from vjepa_lib.analysis.transfer_score import DECISIVE, PRIMARY
 from vjepa_lib.datasets import heldout, worlds
 from vjepa_lib.errors import ConfigError, DataError
@@ -35,15 +37,15 @@ def rows_of(variant, seed, top1, kind="pretrain", changed="", form=None):
     columns = ["task", "shift", "severity", "fitted", "reading", "top1", "right"]
     frame = pd.DataFrame(out, columns=columns)
     frame["right"] = frame.right.map(pack)
-    forms = {"fwm_hw_ld": "described", "fwm_hw_ld+vclr": "described"}
     return frame.assign(
         run=f"{variant}-{seed}-{changed}",
         variant=variant,
         seed=seed,
-        form=form or forms.get(variant, "released"),
+        form=form or (form_of(variant) if variant in study.VARIANTS else "released"),
         kind=kind,
         changed=changed,
         pretrained_on="rendered",
+        gpu="none",
         n_test=N,
     )
 

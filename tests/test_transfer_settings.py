@@ -199,12 +199,12 @@ def test_runs_made_twice_are_compared_and_enter_nothing_else(tmp_path, monkeypat
 
 
 def test_the_settings_stand_on_seeds_of_their_own_and_name_machines():
-    base = study_of(LEVELS).assign(gpu="none")
-    own = study_of({"vclr": 60, "ld+vclr": 75, "ld": 50}, (5, 6, 7)).assign(gpu="none")
-    there = study_of({"vclr": 60, "ld+vclr": 40, "ld": 50}, (5, 6, 7), "steps 150")
+    base = study_of(LEVELS)
+    own = study_of({"vclr": 60, "ld+vclr": 75, "ld": 50}, (5, 6, 7))
+    there = study_of({"vclr": 60, "ld+vclr": 40, "ld": 50}, (5, 6, 7), "steps 150").assign(gpu="H")
     both = study_of({"ld+vclr": 40}, (5, 6, 7, *SEEDS), "ld x0.1").assign(gpu="H")
     rows = [t[(t.kind == "pretrain") & (t.variant != "random_init")] for t in (own, there, both)]
-    e = Evidence(pd.concat([base, *(r.assign(gpu=r.gpu if "gpu" in r else "H") for r in rows)]))
+    e = Evidence(pd.concat([base, *rows]))
     assert transfer_elsewhere.other_seeds(e) == (5, 6, 7)
     found = transfer_elsewhere.by_setting(e).query("whole == 'ld+vclr' and part == 'vclr'")
     assert found.planned.tolist() == [True, False, False, False]
@@ -215,5 +215,15 @@ def test_the_settings_stand_on_seeds_of_their_own_and_name_machines():
     assert "on 3 seeds that the plan does not use" in said and "pair runs of two machines" in said
     assert "LD with VCLR against VCLR (the study itself: above): below at 150 steps" in said
     told = transfer_elsewhere.on_other_seeds(e)
-    assert "LD with VCLR against VCLR +" in told and "on 3 seeds" in told and "on all 7" in told
-    assert "which leaves out that of the plan" in told
+    assert "LD with VCLR against VCLR +" in told and "on seeds 5 to 7" in told
+    assert "on all 7" in told and ", without that of the plan" in told
+    # Seeds without other settings stand apart, and settings are not compared with them.
+    more = study_of({"vclr": 60, "ld+vclr": 70, "ld": 50}, (0, 1))
+    more = more[(more.kind == "pretrain") & (more.variant != "random_init")]
+    wider = Evidence(pd.concat([e.readings, more]))
+    assert transfer_elsewhere.other_seeds(wider) == (0, 1, 5, 6, 7)
+    pd.testing.assert_frame_equal(
+        transfer_elsewhere.by_setting(wider), transfer_elsewhere.by_setting(e)
+    )
+    told = transfer_elsewhere.on_other_seeds(wider)
+    assert "on seeds 0 to 1" in told and "on seeds 5 to 7" in told and "on all 9" in told

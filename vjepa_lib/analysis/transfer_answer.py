@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from vjepa_lib import study
 from vjepa_lib.analysis import statistics, transfer_score, transfer_views
 from vjepa_lib.analysis.transfer_again import machines
 from vjepa_lib.analysis.transfer_elsewhere import (
@@ -19,7 +18,16 @@ from vjepa_lib.analysis.transfer_elsewhere import (
     settings_that_turn,
     with_chosen_weights,
 )
-from vjepa_lib.analysis.transfer_evidence import Evidence, against, judged, number, told, ways
+from vjepa_lib.analysis.transfer_evidence import (
+    Evidence,
+    against,
+    judged,
+    number,
+    of_pair,
+    told,
+    ways,
+)
+from vjepa_lib.analysis.transfer_factorial import combined, factorial, learned_again
 from vjepa_lib.analysis.transfer_learned import contrast_learned
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
@@ -122,7 +130,7 @@ def _apart(e: Evidence, by: str) -> str | None:
     found = e.contrasts(by=[by])
     said = []
     for row in e.contrasts().itertuples():
-        rows = found[(found.whole == row.whole) & (found.part == row.part)]
+        rows = of_pair(found, row)
         said.append(f"{against(row)} {ways(rows, by, 'on') or 'nowhere'}")
     return f"Clear after Holm over all {len(found)} contrasts by {by}: {'; '.join(said)}."
 
@@ -135,7 +143,7 @@ def other_readings(e: Evidence) -> str | None:
     found = pd.concat([e.contrasts(r).assign(asked=r) for r in others], ignore_index=True)
     said = []
     for row in e.contrasts().itertuples():
-        rows = found[(found.whole == row.whole) & (found.part == row.part)]
+        rows = of_pair(found, row)
         said.append(f"{against(row)} {ways(rows, 'asked', 'under') or 'clear under none'}")
     return f"Under the other readings (each corrected by Holm): {'. '.join(said)}."
 
@@ -153,44 +161,6 @@ def in_held_out(e: Evidence) -> str | None:
         for r in found.itertuples()
     )
     return f"In the held-out world (accuracy, mean of three tasks): {said}."
-
-
-def factorial(e: Evidence) -> str | None:
-    """The clear effects of the 2^4 on the score."""
-    found = factorial_table(e)
-    if found is None:
-        return None
-    clear = found[found.clear]
-    said = ", ".join(
-        f"{r.effect.upper().replace(':', ' x ')} {r.estimate:+.1f} [{r.low:+.1f}, {r.high:+.1f}]"
-        for r in clear.itertuples()
-    )
-    seeds = int(found.n_seeds.iloc[0])
-    return (
-        f"In the factorial of {len(study.FACTORS4)} factors ({seeds} seeds) "
-        f"{len(clear)} of {len(found)} effects on the score are clear (Holm)"
-        + (f": {said}." if said else ".")
-    )
-
-
-def factorial_table(e: Evidence) -> pd.DataFrame | None:
-    """Fifteen effects of FWM, HW, LD, VCLR on the score, over the seeds that have all cells.
-
-    Returns
-    -------
-    `statistics.factorial_effects`, or None before two seeds have all sixteen cells.
-    """
-    table = transfer_score.scores(e.shares())
-    cells = pd.DataFrame(
-        [(v, *key) for key, v in study.FACTORIAL4.items()], columns=["variant", *study.FACTORS4]
-    )
-    own = table.merge(cells, on="variant")
-    whole = own.groupby("seed").variant.nunique()
-    seeds = whole[whole == len(cells)].index
-    if len(seeds) < 2:
-        return None
-    own = own[own.seed.isin(seeds)]
-    return statistics.factorial_effects(own, study.FACTORS4, "score")
 
 
 def keeps(e: Evidence) -> str | None:
@@ -256,6 +226,9 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     contrast_learned,
     levels,
     on_other_seeds,
+    factorial,
+    combined,
+    learned_again,
     parts,
     recorded,
     new_clips,
@@ -267,7 +240,6 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     other_direction,
     settings_that_turn,
     machines,
-    factorial,
     falls,
 )
 # The answer in three sentences, for a first screen.

@@ -6,6 +6,8 @@ of their family: it says whether the answer depends on a choice that was made fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from vjepa_lib.analysis import transfer_score, transfer_settings
@@ -13,6 +15,7 @@ from vjepa_lib.analysis.transfer_evidence import (
     Evidence,
     against,
     judged,
+    of_pair,
     side,
     told,
 )
@@ -42,6 +45,12 @@ def other_seeds(e: Evidence) -> tuple[int, ...]:
     return tuple(sorted(set(own.seed) - set(DECISIVE_SEEDS)))
 
 
+def setting_seeds(e: Evidence) -> tuple[int, ...]:
+    """Those of `other_seeds` that have runs of other settings."""
+    changed = e.readings[(e.readings.changed != "") & (e.readings.pretrained_on == "rendered")]
+    return tuple(s for s in other_seeds(e) if s in set(changed.seed))
+
+
 def by_setting(e: Evidence) -> pd.DataFrame:
     """The primary contrasts with other settings, beside the study on the same seeds.
 
@@ -52,7 +61,7 @@ def by_setting(e: Evidence) -> pd.DataFrame:
     `machines` (how many kinds its runs were made on) and `side`: 'above', 'below', 'same', 'open',
     'two kinds', or 'few' where two seeds say nothing; without correction but for the planned.
     """
-    seeds = other_seeds(e)
+    seeds = setting_seeds(e)
     tables = [e.contrasts().assign(changed="", planned=True)]
     for changed in ("", *settings(e)):
         found = e.contrasts(changed=changed, seeds=seeds)
@@ -67,9 +76,7 @@ def by_setting(e: Evidence) -> pd.DataFrame:
 
 def _machines(e: Evidence, row) -> int:
     """How many kinds of machine made the runs of a contrast: GPUs by name, processors as one."""
-    if "gpu" not in e.readings:
-        return 1
-    seeds = DECISIVE_SEEDS if row.planned else other_seeds(e)
+    seeds = DECISIVE_SEEDS if row.planned else setting_seeds(e)
     own = e.readings[e.readings.seed.isin(seeds) & (e.readings.pretrained_on == "rendered")]
     used = {v: transfer_settings.for_variant(v, row.changed) for v in (row.whole, row.part)}
     made = [set(own[(own.variant == v) & (own.changed == c)].gpu) for v, c in used.items()]
@@ -77,28 +84,38 @@ def _machines(e: Evidence, row) -> int:
 
 
 def on_other_seeds(e: Evidence) -> str | None:
-    """Whether the planned contrasts come out alike on the seeds they do not use."""
-    if not e.has_decisive or not (seeds := other_seeds(e)):
+    """Whether the planned contrasts come out alike on the seeds they do not use.
+
+    Seeds with runs of other settings stand apart from those without: they were seen at other times.
+    """
+    if not e.has_decisive or not (others := other_seeds(e)):
         return None
-    others = e.contrasts(seeds=seeds)
-    everything = e.contrasts(seeds=(*seeds, *DECISIVE_SEEDS))
-    if others.empty:
+    varied = setting_seeds(e)
+    groups = [g for g in (varied, tuple(s for s in others if s not in varied)) if len(g) > 1]
+    if not groups:
         return None
+    tables = [(_run(g), e.contrasts(seeds=g)) for g in groups]
+    tables.append(("", e.contrasts(seeds=(*others, *DECISIVE_SEEDS))))
     said = []
     for row in e.contrasts().itertuples():
-        two = [t[(t.whole == row.whole) & (t.part == row.part)] for t in (others, everything)]
-        if any(t.empty for t in two):
-            continue
-        few, all_of = (next(t.itertuples()) for t in two)
-        out = "" if few.low <= row.effect <= few.high else ", which leaves out that of the plan"
-        said.append(
-            f"{against(row)} {told(few)} on {few.n_seeds:.0f} seeds{out}; {told(all_of)} on all "
-            f"{all_of.n_seeds:.0f}"
-        )
+        told_here = []
+        for name, table in tables:
+            same = of_pair(table, row)
+            if same.empty:
+                continue
+            found = next(same.itertuples())
+            out = "" if found.low <= row.effect <= found.high else ", without that of the plan"
+            told_here.append(f"{told(found)} on {name or f'all {found.n_seeds:.0f}'}{out}")
+        said.append(f"{against(row)} {'; '.join(told_here)}")
     return (
-        "On seeds that the plan does not use, at the study's weights and not corrected: "
+        "On seeds that the planned contrasts do not use, at the study's weights and not corrected: "
         f"{'. '.join(said)}."
     )
+
+
+def _run(seeds: Sequence[int]) -> str:
+    """'seeds 5 to 7'."""
+    return f"seeds {seeds[0]} to {seeds[-1]}"
 
 
 def settings_that_turn(e: Evidence) -> str | None:

@@ -110,6 +110,11 @@ def against(row) -> str:
     return f"{TITLES[row.whole]} against {TITLES[row.part]}"
 
 
+def of_pair(table: pd.DataFrame, row) -> pd.DataFrame:
+    """The rows of a table that contrast what `row` contrasts."""
+    return table[(table.whole == row.whole) & (table.part == row.part)]
+
+
 def ways(rows: pd.DataFrame, by: str, where: str) -> str:
     """'below on order, appearance' of the contrasts that are clear; '' where none is."""
     said = []
@@ -158,7 +163,7 @@ def judged(found: pd.DataFrame, margin: float) -> str:
     margin : points within which a difference is called none.
     """
     said = []
-    for whole in dict.fromkeys(w for w, _ in PRIMARY):
+    for whole in dict.fromkeys(found.whole):
         rows = list(found[found.whole == whole].itertuples())
         if len(rows) < 2:
             continue

@@ -9,6 +9,7 @@ been seen, and compares runs: it describes, and tests nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +45,12 @@ def guessed() -> float:
     return guessing(options["queue"], run.train.schedule.batch, options["segments"])
 
 
-def learned(e: Evidence) -> pd.DataFrame:
+def learned(e: Evidence, variants: Sequence[str] = WITH_CONTRAST) -> pd.DataFrame:
     """VCLR's own loss and the transfer score, of every run that trains all parts of VCLR.
+
+    Parameters
+    ----------
+    variants : that are asked, all of which have the term.
 
     Returns
     -------
@@ -54,14 +59,14 @@ def learned(e: Evidence) -> pd.DataFrame:
     """
     if e.curves.empty or TERM not in e.curves:
         return pd.DataFrame(columns=["variant", "changed", "seed", "loss", "score"])
-    rows = e.curves[e.curves.variant.isin(WITH_CONTRAST) & e.curves[TERM].notna()]
+    rows = e.curves[e.curves.variant.isin(list(variants)) & e.curves[TERM].notna()]
     rows = rows[(rows.pretrained_on == "rendered") & ~rows.changed.str.contains("without")]
     late = rows[rows.step >= 0.9 * rows.groupby("run").step.transform("max")]
     keys = ["variant", "changed", "seed"]
     loss = late.groupby(keys)[TERM].mean().rename("loss").reset_index()
     tables = [transfer_score.scores(e.shares(changed=c)) for c in loss.changed.unique()]
     found = loss.merge(pd.concat(tables)[[*keys, "score"]], on=keys)
-    place = {v: i for i, v in enumerate(WITH_CONTRAST)}
+    place = {v: i for i, v in enumerate(variants)}
     ranked = found.assign(a=found.variant.map(place), b=found.changed.map(order))
     return ranked.sort_values(["a", "b", "seed"])[[*keys, "loss", "score"]].reset_index(drop=True)
 

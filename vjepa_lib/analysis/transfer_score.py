@@ -29,16 +29,18 @@ PRIMARY = (
     ("ld+vclr", "vclr"),
     ("ld+vclr", "ld"),
 )
+
+
+def _title(key: tuple[int, ...]) -> str:
+    """'FWM-HW-LD with VCLR' of a cell of the factorial."""
+    *first, last = (f.upper() for f in study.FACTORS4)
+    own = "-".join(f for f, on in zip(first, key, strict=False) if on)
+    return " with ".join([own] * bool(own) + [last] * key[-1]) or "the baseline"
+
+
 # Names as they stand in sentences.
-TITLES = {
-    "baseline": "the baseline",
-    "ld": "LD",
-    "vclr": "VCLR",
-    "ld+vclr": "LD with VCLR",
-    "fwm_hw_ld": "FWM-HW-LD",
-    "fwm_hw_ld+vclr": "FWM-HW-LD with VCLR",
-    "random_init": "the untrained encoder",
-}
+TITLES = {v: _title(key) for key, v in study.FACTORIAL4.items()}
+TITLES["random_init"] = "the untrained encoder"
 FARTHEST = worlds.SEVERITIES[-1]  # where probes are trained anew, and mechanisms measured
 MARGIN = 3.0  # points of the score within which a difference is called none
 HELD_OUT = tuple(heldout.QUESTIONS)
@@ -253,6 +255,40 @@ def contrasts(
     return statistics.in_families(out, name=family)
 
 
+def right_by_place(
+    readings: pd.DataFrame,
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    reading: str = "zero-shot",
+) -> tuple[list[dict[str, np.ndarray]], list[float]]:
+    """Which test clips were right, a block for each world and severity that the score is made of.
+
+    Parameters
+    ----------
+    readings : of `own_runs` with the supervised reference; their `right` says which clips.
+    variants, seeds : every variant must have every seed.
+
+    Returns
+    -------
+    Blocks, variant -> bool [seeds, clips], and the weight of each in the score: points of the score
+    for the accuracy of the block.
+    """
+    asked = _asked(reading)
+    top, low = ceilings(readings), chances()
+    rows = readings[readings.task.isin(worlds.TASKS) & readings.seed.isin(list(seeds))]
+    rows = asked.rows(rows[rows.variant.isin(list(variants))])
+    bits = {
+        (r.variant, r.seed, r.task, r.shift, r.severity): (r.right, r.n_test)
+        for r in rows.itertuples()
+    }
+    places = rows[["task", "shift", "severity"]].drop_duplicates()
+    blocks = [
+        {v: np.stack([unpack(*bits[v, s, *place]) for s in seeds]) for v in variants}
+        for place in places.itertuples(index=False, name=None)
+    ]
+    return blocks, [100 / (top[task] - low[task]) / len(places) for task in places.task]
+
+
 def crossed(
     readings: pd.DataFrame,
     pairs: Sequence[tuple[str, str]] = PRIMARY,
@@ -270,30 +306,18 @@ def crossed(
     DataFrame with `whole`, `part`, `effect`, `low`, `high`, `p`, `n_seeds`: a crossed bootstrap
     over seeds and, in every world, clips.
     """
-    asked = _asked(reading)
-    top, low = ceilings(readings), chances()
-    rows = asked.rows(readings[readings.task.isin(worlds.TASKS) & readings.seed.isin(list(seeds))])
-    places = rows[["task", "shift", "severity"]].drop_duplicates()
-    bits = {
-        (r.variant, r.seed, r.task, r.shift, r.severity): (r.right, r.n_test)
-        for r in rows.itertuples()
-    }
+    rows = readings[readings.seed.isin(list(seeds))]
     # Contrasts of as many seeds have the same draws.
     alike: dict[int, list[tuple[tuple[str, str], list, list]]] = {}
-    for whole, other in pairs:
-        have = (set(rows[rows.variant == v].seed) for v in (whole, other))
+    for pair in pairs:
+        have = (set(rows[rows.variant == v].seed) for v in pair)
         common = sorted(set.intersection(*have))
         if len(common) < 2:
             continue
-        blocks, weights = [], []
-        for task, shift, severity in places.itertuples(index=False, name=None):
-            right = {
-                v: np.stack([unpack(*bits[v, s, task, shift, severity]) for s in common])
-                for v in (whole, other)
-            }
-            blocks.append(statistics.contrast_of(right, {whole: 1.0, other: -1.0}))
-            weights.append(100 / (top[task] - low[task]) / len(places))
-        alike.setdefault(len(common), []).append(((whole, other), blocks, weights))
+        blocks, weights = right_by_place(readings, pair, common, reading)
+        both = dict(zip(pair, (1.0, -1.0), strict=True))
+        values = [statistics.contrast_of(right, both) for right in blocks]
+        alike.setdefault(len(common), []).append((pair, values, weights))
     found = {}
     for group in alike.values():
         of_pairs, blocks, weights = zip(*group, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vjepa_lib.analysis import transfer_elsewhere, transfer_learned
+from vjepa_lib.analysis import transfer_elsewhere, transfer_factorial, transfer_learned
 from vjepa_lib.analysis.statistics import ALPHA
 from vjepa_lib.article import pictures, statements, tables
 from vjepa_lib.article.evidence import Evidence
@@ -105,6 +105,26 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
                 ),
             )
         )
+    if transfer_factorial.factorial(evidence.zero_shot):
+        blocks += [
+            pictures.sixteen(
+                gallery,
+                evidence,
+                words(
+                    "The factorial of FWM, HW, LD and VCLR: transfer scores ([@eq-score]) of all "
+                    "sixteen cells, mean and t interval over seeds that the planned contrasts do "
+                    "not use. Runs: [@runs-transfer]."
+                ),
+            ),
+            pictures.effects(
+                gallery,
+                evidence,
+                words(
+                    "Effects of the factorial on the score and on log odds: main effects and "
+                    "interactions with t intervals over seeds. Runs: [@runs-transfer]."
+                ),
+            ),
+        ]
     if detail:
         blocks += [paragraph("In detail, each sentence made from the recorded runs:")]
         blocks += [Bullets(detail)]

@@ -13,6 +13,7 @@ from vjepa_lib.analysis import (
     selection,
     statistics,
     transfer_answer,
+    transfer_factorial,
     transfer_learned,
     transfer_score,
     transfer_views,
@@ -129,6 +130,25 @@ def learned(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
         xlabel="VCLR's own loss at the end of the training", ylabel="zero-shot transfer score",
     )  # fmt: skip
     return _kept(_marked(gallery, evidence), "fig-learned", fig, data, caption,
+                 sources=[RECORDED])  # fmt: skip
+
+
+def sixteen(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
+    """Scores of the factorial's cells, without and with VCLR."""
+    data = transfer_factorial.cells(evidence.zero_shot)
+    fig = plots.intervals(
+        data, "score", series="contrast", xlabel="zero-shot transfer score", width=5.0
+    )
+    return _kept(_marked(gallery, evidence), "fig-sixteen", fig, data, caption,
+                 sources=[RECORDED])  # fmt: skip
+
+
+def effects(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
+    """The fifteen effects of the factorial, on the score and on log odds."""
+    data = transfer_factorial.effects(evidence.zero_shot)
+    scales = {"points": "points of the score", "logits": "log odds"}
+    fig = plots.effects(data, panel="scale", xlabel="effect", names=scales)
+    return _kept(_marked(gallery, evidence), "fig-effects", fig, data, caption,
                  sources=[RECORDED])  # fmt: skip
 
 

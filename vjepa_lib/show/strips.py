@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from vjepa_lib import maps
+from vjepa_lib.analysis import ablation
 from vjepa_lib.analysis.at_work import always_context, on_grid, slower_half, target_speed
 from vjepa_lib.datasets import worlds
 from vjepa_lib.datasets.scene import render
@@ -20,6 +23,7 @@ from vjepa_lib.objectives import LatentBatch
 from vjepa_lib.objectives.hard_region import hard_weights
 from vjepa_lib.objectives.views import VIEWS
 from vjepa_lib.show import plots
+from vjepa_lib.study import kept
 from vjepa_lib.video.clips import ClipSet
 
 Row = tuple[str, np.ndarray, np.ndarray | None]
@@ -52,6 +56,22 @@ def labelled_first_clips(sets: Mapping[str, ClipSet]) -> list[Row]:
         title = name if label == "unlabelled" else f"{name}\n{label}"
         rows.append((title, clips.frames[0].numpy(), None))
     return rows
+
+
+def encoder_maps(these: kept.Group, frames: Tensor) -> tuple[list[Row], pd.DataFrame]:
+    """A clip, and below it what each encoder of a group makes of it, titled as in other figures.
+
+    Parameters
+    ----------
+    frames : uint8 [F, H, W, 3]
+
+    Returns
+    -------
+    Of `maps.compare_maps`: the rows, and where the tokens' variance lies.
+    """
+    titles = [plots.label(ablation.name(*pair)) for pair in these.pairs]
+    encoders = dict(zip(titles, map(these.load, these.configs), strict=True))
+    return maps.compare_maps(encoders, frames)
 
 
 def _white(frames: np.ndarray) -> np.ndarray:
