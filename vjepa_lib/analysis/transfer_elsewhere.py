@@ -36,18 +36,18 @@ LEAST_SEEDS = 3  # of a contrast that is said to be on a side
 
 def settings(e: Evidence) -> list[str]:
     """What was changed in runs beside the study's own, in the order of tables."""
-    return sorted(set(e.readings.changed) - {""}, key=transfer_settings.order)
+    return sorted(set(e.runs.changed) - {""}, key=transfer_settings.order)
 
 
 def other_seeds(e: Evidence) -> tuple[int, ...]:
     """Seeds of the rendered worlds' runs that the planned contrasts do not use."""
-    own = e.readings[e.readings.variant.isin(DECISIVE) & (e.readings.pretrained_on == "rendered")]
+    own = e.runs[e.runs.variant.isin(DECISIVE) & (e.runs.pretrained_on == "rendered")]
     return tuple(sorted(set(own.seed) - set(DECISIVE_SEEDS)))
 
 
 def setting_seeds(e: Evidence) -> tuple[int, ...]:
     """Those of `other_seeds` that have runs of other settings."""
-    changed = e.readings[(e.readings.changed != "") & (e.readings.pretrained_on == "rendered")]
+    changed = e.runs[(e.runs.changed != "") & (e.runs.pretrained_on == "rendered")]
     return tuple(s for s in other_seeds(e) if s in set(changed.seed))
 
 
@@ -77,7 +77,7 @@ def by_setting(e: Evidence) -> pd.DataFrame:
 def _machines(e: Evidence, row) -> int:
     """How many kinds of machine made the runs of a contrast: GPUs by name, processors as one."""
     seeds = DECISIVE_SEEDS if row.planned else setting_seeds(e)
-    own = e.readings[e.readings.seed.isin(seeds) & (e.readings.pretrained_on == "rendered")]
+    own = e.runs[e.runs.seed.isin(seeds) & (e.runs.pretrained_on == "rendered")]
     used = {v: transfer_settings.for_variant(v, row.changed) for v in (row.whole, row.part)}
     made = [set(own[(own.variant == v) & (own.changed == c)].gpu) for v, c in used.items()]
     return len(set.union(*made))
@@ -249,11 +249,9 @@ def with_chosen_weights(e: Evidence) -> str | None:
     said = judged(found, e.margin) if len(found) else ""
     if not said:
         return None
-    picked = ", ".join(
-        f"{TITLES[r.variant]} {_at(r.changed)}"
-        for r in table[table.chosen].drop_duplicates("variant").itertuples()
-        if r.tried > 1
-    )
+    settled = table[table.chosen & (table.tried > 1)].drop_duplicates("variant")
+    changed = dict(zip(settled.variant, settled.changed, strict=True))
+    picked = ", ".join(f"{TITLES[v]} {_at(changed[v])}" for v in DECISIVE if v in changed)
     kind = "seeds of the choice" if found.choosing.any() else "seeds that took no part in it"
     compared = table[table.tried > 1]
     chose = compared[compared.choosing].seed.nunique()

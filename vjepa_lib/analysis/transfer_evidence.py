@@ -31,6 +31,14 @@ class Evidence:
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def runs(self) -> pd.DataFrame:
+        """Which runs there are, a row each: readings are thousands a run."""
+        if "runs" not in self._cache:
+            columns = ["run", "variant", "seed", "changed", "pretrained_on", "gpu"]
+            self._cache["runs"] = self.readings[columns].drop_duplicates()
+        return self._cache["runs"]
+
     def own(self, changed: str = "", on: str = "rendered") -> pd.DataFrame:
         """`transfer_score.own_runs` of runs with a setting."""
         key = ("own", changed, on)

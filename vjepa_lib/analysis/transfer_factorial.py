@@ -52,6 +52,7 @@ def table(e: Evidence) -> pd.DataFrame:
     found = transfer_score.scores(e.shares()).merge(cells, on="variant")
     found = found[found.seed.isin(seeds(e))].merge(means, on=["variant", "seed"])
     columns = ["variant", "seed", *study.FACTORS4, "score", "logit", "clips", "points"]
+    found = found.sort_values(["seed", *study.FACTORS4], ignore_index=True)
     return found[columns]
 
 
@@ -193,7 +194,7 @@ def combined(e: Evidence) -> str | None:
     for whole, rows in found.groupby("whole", sort=False):
         over_vclr, over_rest = rows.itertuples()
         said = f"{TITLES[whole]} ({told(over_vclr)} against VCLR, {told(over_rest)} without it)"
-        verdicts.setdefault(verdict(over_vclr, over_rest), []).append(said)
+        verdicts.setdefault(verdict(over_vclr, over_rest).removeprefix("is "), []).append(said)
     told_each = (f"{how}: {', '.join(names)}" for how, names in verdicts.items())
     return (
         f"Each combination of the factorial against VCLR and against the same objective without it "
