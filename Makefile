@@ -87,7 +87,9 @@ notebooks: $(STAMP)
 	@$(PY) -m tests.warm_kernels --jobs $(JOBS) $(if $(ONLY),--only $(ONLY))
 	@$(PY) -m vjepa_lib.show.front
 
-# The tests train in a folder of their own, at the smallest profile.
+# The tests train in a folder of their own, at the smallest profile. Many wait for processes that they
+# start, so one more than there are cores run at a time.
+TESTERS = $(shell expr $(JOBS) + 1)
 test: export VJEPA_PROFILE := smoke
 test: export VJEPA_RUNS := $(CURDIR)/build/test/runs
 test: export VJEPA_DATA := $(CURDIR)/build/test/data
@@ -95,8 +97,8 @@ test: export VJEPA_FIGURES := $(CURDIR)/build/test/figures
 test: $(STAMP)
 	@$(PY) -m ruff check --quiet vjepa_lib tests notebooks
 	@$(PY) -m ruff format --check --quiet vjepa_lib tests notebooks
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider -p no:nbval tests
-	@env -u VJEPA_PROFILE $(PY) -m pytest -q -n $(JOBS) --dist loadfile -p no:cacheprovider -p tests.warm_kernels --nbval --nbval-cell-timeout 300 notebooks
+	@$(PY) -m pytest -q -n $(TESTERS) --dist loadfile -p no:cacheprovider -p no:nbval tests
+	@env -u VJEPA_PROFILE $(PY) -m pytest -q -n $(TESTERS) --dist loadfile -p no:cacheprovider -p tests.warm_kernels --nbval --nbval-cell-timeout 300 notebooks
 
 # The folder says that .py files open as notebooks; the reader's own settings come before it.
 lab: export JUPYTER_CONFIG_PATH := $(if $(JUPYTER_CONFIG_PATH),$(JUPYTER_CONFIG_PATH):)$(CURDIR)/.jupyter

@@ -374,12 +374,11 @@ print(transfer_factorial.combined(evidence) or "No two seeds have all sixteen ce
 # %%
 again = transfer_factorial.learned_cells(evidence)
 if len(again):
-    means = transfer_learned.by_group(again)
     fig = plots.cloud(
-        means.assign(name=means.variant.map(plots.label)),
+        transfer_learned.by_group(again),
         "loss",
         "score",
-        "name",
+        "objective",
         again,
         marks={"guessing": transfer_learned.guessed()},
         xlabel="VCLR's own loss at the end of the training",

@@ -133,6 +133,7 @@ def test_transfer_is_set_beside_the_loss_of_the_contrast():
     assert "LD adds" not in said  # one of the two never ends below half of guessing
     means = transfer_learned.by_group(table)
     assert means.setting.tolist()[:2] == ["as in the study", "150 steps"]
+    assert means.objective.tolist()[0] == "VCLR" and "LD + VCLR" in set(means.objective)
 
 
 def test_a_relation_that_is_not_there_is_not_found():

@@ -27,7 +27,7 @@ LEAST_SEEDS = 2
 
 def seeds(e: Evidence) -> tuple[int, ...]:
     """Seeds that have all sixteen cells."""
-    own = e.own()
+    own = e.own()[["variant", "seed"]].drop_duplicates()
     own = own[own.variant.isin(CELLS)]
     whole = own.groupby("seed").variant.nunique()
     return tuple(sorted(whole[whole == len(CELLS)].index))
@@ -42,6 +42,9 @@ def table(e: Evidence) -> pd.DataFrame:
     transfer), `logit` (log odds of the zero-shot readings, the mean over severities, shifts and
     tasks), `clips`, `points`.
     """
+    columns = ["variant", "seed", *study.FACTORS4, "score", "logit", "clips", "points"]
+    if not (whole := seeds(e)):
+        return pd.DataFrame(columns=columns, dtype=float)
     rows = transfer_score.READINGS["zero-shot"].rows(e.own())
     rows = rows[rows.task.isin(worlds.TASKS)]
     odds = statistics.logits(statistics.correct_count(rows.top1, rows.n_test), rows.n_test)
@@ -50,8 +53,7 @@ def table(e: Evidence) -> pd.DataFrame:
         [(v, *key) for key, v in study.FACTORIAL4.items()], columns=["variant", *study.FACTORS4]
     )
     found = transfer_score.scores(e.shares()).merge(cells, on="variant")
-    found = found[found.seed.isin(seeds(e))].merge(means, on=["variant", "seed"])
-    columns = ["variant", "seed", *study.FACTORS4, "score", "logit", "clips", "points"]
+    found = found[found.seed.isin(whole)].merge(means, on=["variant", "seed"])
     found = found.sort_values(["seed", *study.FACTORS4], ignore_index=True)
     return found[columns]
 

@@ -21,6 +21,7 @@ from vjepa_lib.analysis.transfer_evidence import Evidence
 from vjepa_lib.analysis.transfer_score import DECISIVE_SEEDS, TITLES
 from vjepa_lib.analysis.transfer_settings import in_words, only_weights, order
 from vjepa_lib.objectives.contrastive import VideoContrast
+from vjepa_lib.study.titles import label
 from vjepa_lib.study.transfer_runs import transfer_run
 
 TERM = "vclr"
@@ -76,13 +77,15 @@ def by_group(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of `variant`, `setting` in words, `loss`, `score` and `n_seeds`.
+    DataFrame of `variant`, `objective` as figures write it, `setting` in words, `loss`, `score` and
+    `n_seeds`.
     """
     found = table.groupby(["variant", "changed"], sort=False).agg(
         loss=("loss", "mean"), score=("score", "mean"), n_seeds=("seed", "size")
     )
     found = found.reset_index()
-    return found.assign(setting=found.changed.map(in_words)).drop(columns="changed")
+    named = found.assign(objective=found.variant.map(label), setting=found.changed.map(in_words))
+    return named.drop(columns="changed")
 
 
 @dataclass(frozen=True)
