@@ -386,7 +386,8 @@ if len(again):
     )
     caption = "How far the contrast is learned, and what transfers: the factorial's cells with VCLR"
     nb.out.figure(fig, "learned_again", again, caption, runs)
-print(transfer_factorial.learned_again(evidence) or "No two seeds have all sixteen cells.")
+for ask in (transfer_factorial.one_beside, transfer_factorial.learned_again):
+    print(ask(evidence) or "No two seeds have all sixteen cells.")
 
 # %% [markdown]
 # ## The other direction
@@ -485,9 +486,10 @@ for ask in (transfer_why.not_displaced, transfer_why.at_home, transfer_why.predi
 # *When*: the curves say whether a source that was read early is lost while the training goes on.
 # *Under which condition*: the section on learning says whether the contrast in a combination was
 # trained in more than name. That is the first thing to ask of any table in which a term is added
-# with a small weight to another that is easier to lower. It is not the whole story: an objective
-# can transfer without contrast (the dots on the right that lie high), what LD adds at the same loss
-# is told beside it, and it says of a run little more than how well its source is read.
+# with a small weight to another that is easier to lower; among the sixteen cells, compare the terms
+# that leave VCLR's loss where it was with those that do not. It is not the whole story: an
+# objective can transfer without contrast (the dots on the right that lie high), what LD adds at the
+# same loss is told beside it, and it says of a run little more than how well its source is read.
 # *Why*: the three sections on latents. They compare encoders that were trained anyway, so what goes
 # together there need not be cause and effect; only weights, lengths, widths and parts were set by
 # hand, and the attempts to undo the loss are interventions on the reading, not on the training.

@@ -110,6 +110,9 @@ def test_the_loss_is_asked_again_of_the_factorial():
     said = transfer_factorial.learned_again(e)
     assert "is confirmed by the factorial" in said and "32 runs of 8 objectives" in said
     assert "ends between" in said and "(FWM-HW with VCLR)" in said
+    alone = transfer_factorial.one_beside(e)
+    assert "ends at 4.0: FWM -" in alone and "(loss 5.2), HW -" in alone and "LD +" in alone
+    assert transfer_factorial.one_beside(Evidence(e.readings)) is None
     turned = e.curves.assign(vclr=9 - e.curves.vclr)
     other = transfer_factorial.learned_again(Evidence(e.readings, curves=turned))
     assert "is not confirmed" in other and "correlation +" in other

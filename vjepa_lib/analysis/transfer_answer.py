@@ -27,7 +27,7 @@ from vjepa_lib.analysis.transfer_evidence import (
     told,
     ways,
 )
-from vjepa_lib.analysis.transfer_factorial import combined, factorial, learned_again
+from vjepa_lib.analysis.transfer_factorial import combined, factorial, learned_again, one_beside
 from vjepa_lib.analysis.transfer_learned import contrast_learned
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
@@ -228,6 +228,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     on_other_seeds,
     factorial,
     combined,
+    one_beside,
     learned_again,
     parts,
     recorded,

@@ -183,7 +183,11 @@ def factorial(e: Evidence) -> str | None:
     return (
         f"In the factorial of FWM, HW, LD and VCLR ({int(points.n_seeds.iloc[0])} seeds of all "
         f"sixteen cells) {len(clear)} of {len(points)} effects on the score are clear (Holm)"
-        + (f": {said}{on_odds}; {len(still)} of them with new test clips counted." if said else ".")
+        + (
+            f": {said}{on_odds}; {len(still)} of them stay clear with new test clips counted."
+            if said
+            else "."
+        )
     )
 
 
@@ -201,6 +205,24 @@ def combined(e: Evidence) -> str | None:
     return (
         f"Each combination of the factorial against VCLR and against the same objective without it "
         f"({int(found.n_seeds.min())} seeds, Holm over {len(found)}): {'. '.join(told_each)}."
+    )
+
+
+def one_beside(e: Evidence) -> str | None:
+    """What one factorized term alone does to VCLR: to its score, and to its own loss."""
+    found, loss = combinations(e), learned_cells(e)
+    if found.empty or loss.empty:
+        return None
+    ends = loss.groupby("variant").loss.mean()
+    single = [v for key, v in study.FACTORIAL4.items() if key[3] and sum(key) == 2]
+    rows = found[(found.part == "vclr") & found.whole.isin(single)]
+    said = ", ".join(
+        f"{TITLES[COMBINED[r.whole]]} {told(r)} (loss {ends[r.whole]:.1f})"
+        for r in rows.itertuples()
+    )
+    return (
+        f"One factorized term beside VCLR, against VCLR alone, whose own loss ends at "
+        f"{ends['vclr']:.1f}: {said}."
     )
 
 

@@ -172,7 +172,8 @@ def cloud(
 
     Parameters
     ----------
-    means : a row a group: `x`, `y`, `rows` (fixes colour and marker) and `name`, written beside it.
+    means : a row a group: `x`, `y`, `rows` (fixes colour and marker) and `name`, written beside it;
+        a legend tells the rows apart where one has several groups.
     single : the runs, with `x`, `y` and `rows`; drawn faint.
     marks : text -> place on the x axis; vertical lines, written beside them.
     """
@@ -211,7 +212,9 @@ def cloud(
     ax.set(xlabel=xlabel or label(x), ylabel=ylabel or label(y))
     handles, found = ax.get_legend_handles_labels()
     ax.get_legend().remove()
-    fig.legend(handles, [label(v) for v in found], loc="outside lower center", ncols=len(found))
+    if means[rows].duplicated().any():
+        names = [label(v) for v in found]
+        fig.legend(handles, names, loc="outside lower center", ncols=min(len(found), 4))
     _place_labels(
         ax,
         means[[x, y]].to_numpy(float),
