@@ -350,7 +350,9 @@ effects = transfer_factorial.effects(evidence)
 if len(effects):
     scales = {"points": "points of the score", "logits": "log odds"}
     fig = plots.effects(effects, panel="scale", xlabel="effect", names=scales)
-    caption = "Effects of the factorial on the transfer score and on log odds; t intervals"
+    caption = (
+        "Effects of the factorial on the transfer score and on log odds; t intervals, not corrected"
+    )
     nb.out.figure(fig, "effects", effects, caption, runs)
 
 # %% [markdown]

@@ -121,7 +121,8 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
                 evidence,
                 words(
                     "Effects of the factorial on the score and on log odds: main effects and "
-                    "interactions with t intervals over seeds. Runs: [@runs-transfer]."
+                    "interactions with t intervals over seeds, not corrected. "
+                    "Runs: [@runs-transfer]."
                 ),
             ),
         ]
