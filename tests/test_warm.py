@@ -2,12 +2,16 @@
 
 import ast
 import gc
+import json
 import os
 import re
 import select
+import shlex
 import signal
+import socket
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import conftest
@@ -45,6 +49,24 @@ def test_a_fork_ends_as_python_would(code, status, out, err, tmp_path):
     told, complained = process.communicate("given\n")
     assert process.returncode == status, complained
     assert told == out.format(folder=tmp_path, parent=os.getpid()) and complained.endswith(err)
+
+
+def test_the_server_outlives_whoever_asked_and_was_killed():
+    """A command may be killed before it has asked, or before the server answers."""
+    command = shlex.split(Path(warm.python()).read_text().splitlines()[1])
+    address = command[command.index(str(warm.HERE)) + 1]
+    request = {"arguments": ["-c", "pass"], "folder": os.getcwd(), "files": [0]}
+    text = json.dumps(request | {"environment": {}, "parent": os.getpid()}).encode()
+    for asked in (b"", text, text):
+        for _ in range(5):
+            with socket.socket(socket.AF_UNIX) as server, open(os.devnull) as nothing:
+                server.connect(f"\0{address}")
+                if asked:
+                    size = len(asked).to_bytes(8)
+                    socket.send_fds(server, [size], [nothing.fileno()])
+                    server.sendall(asked)
+    process = start("-c", "print('here')")
+    assert process.communicate()[0] == "here\n" and not process.returncode
 
 
 LISTENS = """\

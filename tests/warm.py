@@ -130,6 +130,9 @@ def serve(address: str, loaded: list[str]) -> dict:
                 asking, _ = listening.accept()
                 size, files, *_ = socket.recv_fds(asking, 8, 250)
                 text = asking.recv(int.from_bytes(size), socket.MSG_WAITALL)
+                if not text:  # whoever asked was killed before it said what
+                    asking.close()
+                    continue
                 fork = os.fork()
                 if not fork:
                     # Closed as objects: one that is collected later would close a number anew.
@@ -138,7 +141,10 @@ def serve(address: str, loaded: list[str]) -> dict:
                     return _take_over(json.loads(text), files)
                 for file in files:
                     os.close(file)
-                asking.sendall(fork.to_bytes(8))
+                with suppress(
+                    OSError
+                ):  # whoever asked may be gone: the end of its line tells below
+                    asking.sendall(fork.to_bytes(8))
                 ended = os.pidfd_open(fork)
                 forks[fork] = asking
                 watched.register(ended, selectors.EVENT_READ, fork)

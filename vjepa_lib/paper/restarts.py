@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 
 
 def end_restarts(patience: float = 10.0) -> None:
@@ -16,7 +17,10 @@ def end_restarts(patience: float = 10.0) -> None:
     get = os.environ.get
     if int(get("TORCHELASTIC_RESTART_COUNT", 0)) >= int(get("TORCHELASTIC_MAX_RESTARTS", 0)):
         return
+    agent = os.getppid()
     if int(get("LOCAL_RANK", 0)) > 0:
         time.sleep(patience)
-    os.kill(os.getppid(), signal.SIGTERM)
+    if os.getppid() == agent:  # where it has ended, the parent is another that must not be stopped
+        with suppress(ProcessLookupError):
+            os.kill(agent, signal.SIGTERM)
     time.sleep(patience)  # it ends its processes
