@@ -57,7 +57,7 @@ from vjepa_lib.analysis import (
     transfer_views,
     transfer_why,
 )
-from vjepa_lib.show import notebook, plots, strips
+from vjepa_lib.show import notebook, plots, strips, transfer
 from vjepa_lib.study import kept, transfer_recorded
 
 nb = notebook.open_notebook("16_zero_shot_transfer", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
@@ -255,17 +255,8 @@ print(observations.variance_over_time(variance))
 
 # %%
 settings = transfer_views.other_settings(evidence)
-fig = plots.intervals(
-    settings,
-    "effect",
-    rows="setting",
-    panel="contrast",
-    zero=True,
-    xlabel="points of the score",
-    names=transfer_views.two_lines(settings),
-)
 nb.out.figure(
-    fig,
+    transfer.settings(settings),
     "settings",
     settings,
     "The primary contrasts with other settings; t intervals over seeds, not corrected for the "
@@ -306,18 +297,8 @@ print(transfer_answer.with_chosen_weights(evidence) or "No other weights are rec
 
 # %%
 learned = transfer_learned.learned(evidence)
-fig = plots.cloud(
-    transfer_learned.by_group(learned),
-    "loss",
-    "score",
-    "setting",
-    learned,
-    marks={"guessing": transfer_learned.guessed()},
-    xlabel="VCLR's own loss at the end of the training",
-    ylabel="zero-shot transfer score",
-)
 caption = "How far the contrast is learned, and what transfers; every run that trains all of VCLR"
-nb.out.figure(fig, "learned", learned, caption)
+nb.out.figure(transfer.learned(learned), "learned", learned, caption)
 print(transfer_learned.contrast_learned(evidence) or "Too few settings are recorded.")
 
 # %% [markdown]
@@ -332,11 +313,8 @@ print(transfer_learned.contrast_learned(evidence) or "Too few settings are recor
 # %%
 sixteen = transfer_factorial.cells(evidence)
 if len(sixteen):
-    fig = plots.intervals(
-        sixteen, "score", series="contrast", xlabel="zero-shot transfer score", width=5
-    )
     caption = "Zero-shot transfer score of the factorial's cells; means over seeds with t intervals"
-    nb.out.figure(fig, "sixteen", sixteen, caption, runs)
+    nb.out.figure(transfer.sixteen(sixteen), "sixteen", sixteen, caption, runs)
 print(transfer_factorial.factorial(evidence) or "No two seeds have all sixteen cells.")
 
 # %% [markdown]
@@ -348,12 +326,10 @@ print(transfer_factorial.factorial(evidence) or "No two seeds have all sixteen c
 # %%
 effects = transfer_factorial.effects(evidence)
 if len(effects):
-    scales = {"points": "points of the score", "logits": "log odds"}
-    fig = plots.effects(effects, panel="scale", xlabel="effect", names=scales)
     caption = (
         "Effects of the factorial on the transfer score and on log odds; t intervals, not corrected"
     )
-    nb.out.figure(fig, "effects", effects, caption, runs)
+    nb.out.figure(transfer.effects(effects), "effects", effects, caption, runs)
 
 # %% [markdown]
 # And the question itself, of every combination: is it above VCLR, and above the same objective
@@ -371,21 +347,13 @@ print(transfer_factorial.combined(evidence) or "No two seeds have all sixteen ce
 
 # %% [markdown]
 # These runs also put the section above to the test, which was thought of after its runs had been
-# seen: five of the eight objectives with VCLR were never trained here before.
+# seen: five of the eight objectives with VCLR had not been trained in these worlds before. Look at
+# whether the dots fall to the right as they did above.
 
 # %%
 again = transfer_factorial.learned_cells(evidence)
 if len(again):
-    fig = plots.cloud(
-        transfer_learned.by_group(again),
-        "loss",
-        "score",
-        "objective",
-        again,
-        marks={"guessing": transfer_learned.guessed()},
-        xlabel="VCLR's own loss at the end of the training",
-        ylabel="zero-shot transfer score",
-    )
+    fig = transfer.learned(again, "objective")
     caption = "How far the contrast is learned, and what transfers: the factorial's cells with VCLR"
     nb.out.figure(fig, "learned_again", again, caption, runs)
 for ask in (transfer_factorial.one_beside, transfer_factorial.learned_again):

@@ -38,6 +38,8 @@ def test_only_seeds_with_all_sixteen_cells_take_part(evidence):
     assert transfer_factorial.seeds(evidence) == SEEDS
     gone = (evidence.readings.variant == "hw_ld") & (evidence.readings.seed == 2)
     assert transfer_factorial.seeds(Evidence(evidence.readings[~gone])) == (0, 1, 3)
+    one = evidence.readings[evidence.readings.seed.isin([0, 10])]
+    assert transfer_factorial.seeds(Evidence(one)) == ()
     table = transfer_factorial.table(evidence)
     assert len(table) == 16 * len(SEEDS) and not table.duplicated(["variant", "seed"]).any()
     assert (table[table.variant == "fwm_ld"][list(study.FACTORS4)] == [1, 0, 1, 0]).all(axis=None)

@@ -217,7 +217,7 @@ def test_the_settings_stand_on_seeds_of_their_own_and_name_machines():
     assert "LD with VCLR against VCLR (the study itself: above): below at 150 steps" in said
     told = transfer_elsewhere.on_other_seeds(e)
     assert "LD with VCLR against VCLR +" in told and "on seeds 5 to 7" in told
-    assert "on all 7" in told and ", without that of the plan" in told
+    assert "on all 7" in told and "which leaves out that of the plan" in told
     # Seeds without other settings stand apart, and settings are not compared with them.
     more = study_of({"vclr": 60, "ld+vclr": 70, "ld": 50}, (0, 1))
     more = more[(more.kind == "pretrain") & (more.variant != "random_init")]
@@ -228,3 +228,13 @@ def test_the_settings_stand_on_seeds_of_their_own_and_name_machines():
     )
     told = transfer_elsewhere.on_other_seeds(wider)
     assert "on seeds 0 to 1" in told and "on seeds 5 to 7" in told and "on all 9" in told
+
+
+def test_a_contrast_of_two_kinds_of_seeds_leaves_nothing_out():
+    own = study_of({"vclr": 60, "ld+vclr": 75, "ld": 50}, (0, 1, 2, 3))
+    fallen = (own.variant == "ld+vclr") & (own.seed < 2)
+    own.loc[fallen, "top1"] = 5.0
+    own = own[(own.kind == "pretrain") & (own.variant != "random_init")]
+    told = transfer_elsewhere.on_other_seeds(Evidence(pd.concat([study_of(LEVELS), own])))
+    first = told.split(". LD with VCLR against VCLR ")[1].split("; ")[0]
+    assert first.startswith("above in ") and "leaves out" not in first

@@ -141,9 +141,8 @@ def serve(address: str, loaded: list[str]) -> dict:
                     return _take_over(json.loads(text), files)
                 for file in files:
                     os.close(file)
-                with suppress(
-                    OSError
-                ):  # whoever asked may be gone: the end of its line tells below
+                # Whoever asked may be gone: the end of its line tells that below.
+                with suppress(OSError):
                     asking.sendall(fork.to_bytes(8))
                 ended = os.pidfd_open(fork)
                 forks[fork] = asking

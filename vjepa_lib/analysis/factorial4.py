@@ -26,6 +26,14 @@ def form_of(variant: str) -> str:
     return "described" if study.differs(variant) else "released"
 
 
+def levels() -> pd.DataFrame:
+    """The sixteen cells: `variant`, the `form` it is trained in, a 0/1 column for each factor."""
+    return pd.DataFrame(
+        [(v, form_of(v), *key) for key, v in study.FACTORIAL4.items()],
+        columns=["variant", "form", *study.FACTORS4],
+    )
+
+
 def cells(results: pd.DataFrame) -> pd.DataFrame:
     """Rows of the sixteen cells with a 0/1 column for each factor, and log odds.
 
@@ -42,11 +50,7 @@ def cells(results: pd.DataFrame) -> pd.DataFrame:
     missing = [c for c in needed if c not in results]
     if missing:
         raise DataError(f"The factorial needs the columns {', '.join(missing)} as well.")
-    table = pd.DataFrame(
-        [(v, form_of(v), *key) for key, v in study.FACTORIAL4.items()],
-        columns=["variant", "form", *study.FACTORS4],
-    )
-    own = results.merge(table, on=["variant", "form"])
+    own = results.merge(levels(), on=["variant", "form"])
     return own.assign(logit=statistics.logits(own.correct, own.n_test))
 
 

@@ -6,8 +6,6 @@ of their family: it says whether the answer depends on a choice that was made fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from vjepa_lib.analysis import transfer_score, transfer_settings
@@ -94,7 +92,7 @@ def on_other_seeds(e: Evidence) -> str | None:
     groups = [g for g in (varied, tuple(s for s in others if s not in varied)) if len(g) > 1]
     if not groups:
         return None
-    tables = [(_run(g), e.contrasts(seeds=g)) for g in groups]
+    tables = [(f"seeds {_span(pd.Series(g))}", e.contrasts(seeds=g)) for g in groups]
     tables.append(("", e.contrasts(seeds=(*others, *DECISIVE_SEEDS))))
     said = []
     for row in e.contrasts().itertuples():
@@ -104,7 +102,7 @@ def on_other_seeds(e: Evidence) -> str | None:
             if same.empty:
                 continue
             found = next(same.itertuples())
-            out = "" if found.low <= row.effect <= found.high else ", without that of the plan"
+            out = ", which leaves out that of the plan" if _leaves_out(found, row.effect) else ""
             told_here.append(f"{told(found)} on {name or f'all {found.n_seeds:.0f}'}{out}")
         said.append(f"{against(row)} {'; '.join(told_here)}")
     return (
@@ -113,9 +111,9 @@ def on_other_seeds(e: Evidence) -> str | None:
     )
 
 
-def _run(seeds: Sequence[int]) -> str:
-    """'seeds 5 to 7'."""
-    return f"seeds {seeds[0]} to {seeds[-1]}"
+def _leaves_out(row, effect: float) -> bool:
+    """Whether a contrast has an interval, and an effect lies outside of it."""
+    return not row.outcomes and not row.low <= effect <= row.high
 
 
 def settings_that_turn(e: Evidence) -> str | None:

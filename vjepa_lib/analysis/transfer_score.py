@@ -178,6 +178,16 @@ def scores(found: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     return out[out.cells == out.cells.max()].drop(columns="cells").reset_index()
 
 
+def interval(found: pd.Series) -> dict[str, object]:
+    """Scores of one encoder over seeds: `score` (mean), `low`, `high`, `n_seeds`, `outcomes`.
+
+    A t interval; NaN where seeds fall into two kinds, which `outcomes` then tells, or there is one.
+    """
+    mean, said = statistics.mean_interval(found), statistics.outcomes(found).text()
+    ends = {k: float("nan") if said else mean[k] for k in ("low", "high")}
+    return {"score": mean["mean"], **ends, "n_seeds": mean["n"], "outcomes": said}
+
+
 def held_out(readings: pd.DataFrame) -> pd.DataFrame:
     """Accuracy in the held-out world of every run: the mean of its three tasks, in percent.
 

@@ -30,14 +30,8 @@ def levels(e: Evidence, by: tuple[str, ...] = (), reading: str = "zero-shot") ->
     table = of_study(transfer_score.scores(e.shares(reading), by))
     out = []
     for key, rows in table.groupby(["variant", *by], sort=False):
-        found = statistics.mean_interval(rows.score)
-        said = statistics.outcomes(rows.score).text()
-        out.append(
-            dict(zip(("variant", *by), key, strict=True))
-            | {"score": found["mean"]}
-            | {k: float("nan") if said else found[k] for k in ("low", "high")}
-            | {"n_seeds": found["n"], "outcomes": said}
-        )
+        named = dict(zip(("variant", *by), key, strict=True))
+        out.append(named | transfer_score.interval(rows.score))
     return _in_order(pd.DataFrame(out))
 
 

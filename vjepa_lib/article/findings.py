@@ -105,7 +105,7 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
                 ),
             )
         )
-    if transfer_factorial.factorial(evidence.zero_shot):
+    if transfer_factorial.seeds(evidence.zero_shot):
         blocks += [
             pictures.sixteen(
                 gallery,

@@ -21,7 +21,7 @@ from vjepa_lib.analysis import (
 from vjepa_lib.article.evidence import Evidence
 from vjepa_lib.audit import published, readings
 from vjepa_lib.datasets import worlds
-from vjepa_lib.show import look, plots
+from vjepa_lib.show import look, plots, transfer
 from vjepa_lib.show.document.blocks import Picture, Text, plain
 from vjepa_lib.show.gallery import RECORDED, Gallery
 from vjepa_lib.show.worlds import contact_sheet
@@ -79,13 +79,21 @@ def scores(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """Transfer scores of the decisive encoders, on the source, zero-shot and re-trained."""
     data = transfer_views.answer(evidence.zero_shot)
     fig = plots.intervals(data, "score", panel="reading", xlabel="score (chance to ceiling)")
-    return _kept(_marked(gallery, evidence), "fig-scores", fig, data, caption,
-                 runs=_decisive(evidence), sources=[RECORDED])  # fmt: skip
+    return _recorded(gallery, evidence, "fig-scores", fig, data, caption, runs=_decisive(evidence))
 
 
-def _marked(gallery: Gallery, evidence: Evidence) -> Gallery:
-    """A gallery whose figures are marked as recorded ones."""
-    return replace(gallery, profile=evidence.mark)
+def _recorded(
+    gallery: Gallery,
+    evidence: Evidence,
+    key: str,
+    fig: Figure,
+    data: pd.DataFrame,
+    caption: Text,
+    **origin,
+) -> Picture:
+    """`_kept` of a figure of the recorded transfer study."""
+    own = replace(gallery, profile=evidence.mark)  # figures are marked as recorded ones
+    return _kept(own, key, fig, data, caption, sources=[RECORDED], **origin)
 
 
 def _decisive(evidence: Evidence) -> list[str]:
@@ -106,50 +114,33 @@ def contrasts(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
         data, "effect", rows="pair", zero=True, names=titles,
         band={None: transfer_score.MARGIN}, xlabel="points of the transfer score", width=5.0,
     )  # fmt: skip
-    return _kept(_marked(gallery, evidence), "fig-contrasts", fig, data, caption,
-                 runs=_decisive(evidence), sources=[RECORDED])  # fmt: skip
+    return _recorded(
+        gallery, evidence, "fig-contrasts", fig, data, caption, runs=_decisive(evidence)
+    )
 
 
 def settings(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """The primary contrasts with other lengths, widths, weights and parts of VCLR."""
     data = transfer_views.other_settings(evidence.zero_shot)
-    fig = plots.intervals(
-        data, "effect", rows="setting", panel="contrast", zero=True,
-        names=transfer_views.two_lines(data), xlabel="points of the score",
-    )  # fmt: skip
-    return _kept(_marked(gallery, evidence), "fig-settings", fig, data, caption,
-                 sources=[RECORDED])  # fmt: skip
+    return _recorded(gallery, evidence, "fig-settings", transfer.settings(data), data, caption)
 
 
 def learned(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """VCLR's own loss and the transfer score, run by run."""
     data = transfer_learned.learned(evidence.zero_shot)
-    fig = plots.cloud(
-        transfer_learned.by_group(data), "loss", "score", "setting", data,
-        marks={"guessing": transfer_learned.guessed()},
-        xlabel="VCLR's own loss at the end of the training", ylabel="zero-shot transfer score",
-    )  # fmt: skip
-    return _kept(_marked(gallery, evidence), "fig-learned", fig, data, caption,
-                 sources=[RECORDED])  # fmt: skip
+    return _recorded(gallery, evidence, "fig-learned", transfer.learned(data), data, caption)
 
 
 def sixteen(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """Scores of the factorial's cells, without and with VCLR."""
     data = transfer_factorial.cells(evidence.zero_shot)
-    fig = plots.intervals(
-        data, "score", series="contrast", xlabel="zero-shot transfer score", width=5.0
-    )
-    return _kept(_marked(gallery, evidence), "fig-sixteen", fig, data, caption,
-                 sources=[RECORDED])  # fmt: skip
+    return _recorded(gallery, evidence, "fig-sixteen", transfer.sixteen(data), data, caption)
 
 
 def effects(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """The fifteen effects of the factorial, on the score and on log odds."""
     data = transfer_factorial.effects(evidence.zero_shot)
-    scales = {"points": "points of the score", "logits": "log odds"}
-    fig = plots.effects(data, panel="scale", xlabel="effect", names=scales)
-    return _kept(_marked(gallery, evidence), "fig-effects", fig, data, caption,
-                 sources=[RECORDED])  # fmt: skip
+    return _recorded(gallery, evidence, "fig-effects", transfer.effects(data), data, caption)
 
 
 def interactions(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
@@ -200,12 +191,4 @@ def severities(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     fig = plots.heatmap(points, centre=None, fmt="{:.0f}", bar_label="top-1 (%)", width=5.2)
     own = evidence.readings[evidence.readings.variant == "supervised"]
     runs = sorted(set(own.run))
-    return _kept(
-        _marked(gallery, evidence),
-        "fig-severities",
-        fig,
-        data,
-        caption,
-        runs=runs,
-        sources=[RECORDED],
-    )
+    return _recorded(gallery, evidence, "fig-severities", fig, data, caption, runs=runs)

@@ -1,0 +1,56 @@
+"""Figures of the transfer study that its notebook and the report share."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vjepa_lib.analysis import transfer_learned, transfer_views
+from vjepa_lib.show import plots
+
+SCALES = {"points": "points of the score", "logits": "log odds"}
+
+
+def settings(table: pd.DataFrame) -> Figure:
+    """The primary contrasts with other settings; of `transfer_views.other_settings`."""
+    return plots.intervals(
+        table,
+        "effect",
+        rows="setting",
+        panel="contrast",
+        zero=True,
+        xlabel="points of the score",
+        names=transfer_views.two_lines(table),
+    )
+
+
+def learned(runs: pd.DataFrame, name: str = "setting") -> Figure:
+    """VCLR's own loss and the transfer score, means of groups over their runs.
+
+    Parameters
+    ----------
+    runs : of `transfer_learned.learned`.
+    name : column of `transfer_learned.by_group` that is written beside a group.
+    """
+    return plots.cloud(
+        transfer_learned.by_group(runs),
+        "loss",
+        "score",
+        name,
+        runs,
+        marks={"guessing": transfer_learned.guessed()},
+        xlabel="VCLR's own loss at the end of the training",
+        ylabel="zero-shot transfer score",
+    )
+
+
+def sixteen(table: pd.DataFrame) -> Figure:
+    """Scores of the factorial's cells, without and with VCLR; of `transfer_factorial.cells`."""
+    return plots.intervals(
+        table, "score", series="contrast", xlabel="zero-shot transfer score", width=5
+    )
+
+
+def effects(table: pd.DataFrame) -> Figure:
+    """Effects of the factorial on the score and on log odds; of `transfer_factorial.effects`."""
+    return plots.effects(table, panel="scale", xlabel="effect", names=SCALES)
