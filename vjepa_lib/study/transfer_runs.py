@@ -9,10 +9,11 @@ which runs there are and what is asked of them.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -160,13 +161,10 @@ def transfer_run(
         )
     run = configs.canonical(configs.resolve(variant, form, profile, seed))
     sizes = SIZES[profile]
-    train, changed = run.train, []
+    train, words = run.train, []
     if run.kind == "pretrain":
-        # The rate falls to nothing and the target comes to rest, so that the last encoder is read
-        # where it has settled, not wherever a constant rate had just thrown it.
-        own = replace(train.schedule, **sizes.schedule)
-        train = replace(train, schedule=replace(own, lr_end=own.lr / 200, momentum_end=1.0))
-        train, changed = _changed(train, width, scaled or {}, without, schedule)
+        train = settling(train, sizes)
+        train, words = changed(train, width, scaled or {}, without, schedule)
     return TransferRun(
         run.variant,
         run.form,
@@ -180,18 +178,28 @@ def transfer_run(
         sizes.readings,
         pretrained_on,
         run.kind,
-        ", ".join(changed),
+        ", ".join(words),
     )
 
 
-def _changed(
+def settling(train: TrainSetup, sizes: TransferSizes) -> TrainSetup:
+    """A training with the transfer study's schedule.
+
+    The rate falls to nothing and the target comes to rest, so that the last encoder is read where
+    it has settled, not wherever a constant rate had just thrown it.
+    """
+    own = replace(train.schedule, **sizes.schedule)
+    return replace(train, schedule=replace(own, lr_end=own.lr / 200, momentum_end=1.0))
+
+
+def changed(
     train: TrainSetup,
-    width: int | None,
-    scaled: Mapping[str, float],
-    without: tuple[str, ...],
-    schedule: Mapping[str, object],
+    width: int | None = None,
+    scaled: Mapping[str, float] = MappingProxyType({}),
+    without: tuple[str, ...] = (),
+    schedule: Mapping[str, object] = MappingProxyType({}),
 ) -> tuple[TrainSetup, list[str]]:
-    """A training with some of its settings changed, and what was changed, in words."""
+    """A training with some of its settings changed (`transfer_run`), and what, in words."""
     words = []
     for name, value in schedule.items():
         if getattr(train.schedule, name, None) != value:
@@ -274,9 +282,17 @@ def _mixture(run: TransferRun) -> ClipMixture:
 
 @told_what_to_change(EMBEDDED)
 def train_transfer(
-    run: TransferRun, partial: Path | None, device: str = "cpu", progress: bool = False
+    run: TransferRun,
+    partial: Path | None,
+    device: str = "cpu",
+    progress: bool = False,
+    mixture: Callable[[TransferRun], ClipMixture] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pretrain one run and read it everywhere: (readings, curves), as the run store wants them.
+
+    Parameters
+    ----------
+    mixture : where its clips are drawn from; None for the sets of `pretrained_on`.
 
     Returns
     -------
@@ -292,7 +308,7 @@ def train_transfer(
         checkpoint = partial / "checkpoint.pt" if partial else None
         done = pretrain(
             run.train,
-            _mixture(run),
+            (mixture or _mixture)(run),
             device,
             checkpoint,
             progress=progress,
