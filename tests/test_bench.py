@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity
 
-from vjepa_lib.bench import bench, gpu, kernels, pieces, processes, timing
+from vjepa_lib.bench import bench, gpu, kernels, pieces, processes, stacked, timing
 from vjepa_lib.bench.__main__ import main
 from vjepa_lib.bench.decoding import decoding
 from vjepa_lib.bench.probing import Noise, probe, probe_by_batch, probe_from_features
@@ -32,6 +33,7 @@ from vjepa_lib.bench.steps import (
 )
 from vjepa_lib.errors import ConfigError, DataError
 from vjepa_lib.evaluation.probes import ProbeConfig
+from vjepa_lib.model.rotary import Rotary
 from vjepa_lib.model.vit import Encoder
 from vjepa_lib.objectives.sigreg import epps_pulley
 from vjepa_lib.training.trainer import Trainer
@@ -428,6 +430,133 @@ def test_the_service_is_found_by_the_name_of_its_process(tmp_path):
     assert not processes.service_runs(tmp_path)
 
 
+# --- networks stacked on a GPU ----------------------------------------------------------------
+
+
+def stack_and_alone(setup, count=2):
+    """Clips, a stack, and its networks once more to be trained alone; all behind the same masks."""
+    clips = random_clips(setup)
+    alone, others = (stacked.trainings(setup, count, clips) for _ in range(2))
+    return clips, stacked.Stacked(others), alone
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_stacked_step_is_the_steps_of_its_networks(paired):
+    """Also with the rotary positions that a GPU takes, which are not complex."""
+    clips, stack, alone = stack_and_alone(quick())
+    for network in (n for t in (stack.first, *alone) for n in t.modules().values()):
+        for module in network.modules():
+            if isinstance(module, Rotary):
+                module.paired = paired
+    before = {name: weights.detach().clone() for name, weights in stack.weights.items()}
+    for _ in range(3):
+        want = [float(trainer.train_step(clips)["total"]) for trainer in alone]
+        assert stack.train_step(clips).tolist() == pytest.approx(want, rel=1e-5)
+        assert abs(want[0] - want[1]) > 1e-4  # each network has weights of its own
+    for number, trainer in enumerate(alone):
+        for part, module in trainer.modules().items():
+            for name, p in module.named_parameters():
+                ours = stack.weights[f"{part}.{name}"][number]
+                assert torch.allclose(ours, p, rtol=0, atol=1e-5), (number, part, name)
+    moved = {
+        name: float((stack.weights[name].detach() - was).abs().max())
+        for name, was in before.items()
+    }
+    assert max(moved.values()) > 4e-4
+    assert all(moved[f"target_encoder.blocks.0.{p}"] > 0 for p in ("qkv.weight", "norm1.bias"))
+
+
+def test_a_stack_in_half_precision_has_the_losses_and_gradients_of_its_networks(monkeypatch):
+    monkeypatch.setattr(Trainer, "_autocast", lambda self: torch.autocast("cpu", torch.bfloat16))
+    clips, stack, alone = stack_and_alone(quick())
+    losses = stack.losses(clips)
+    losses.sum().backward()
+    for number, trainer in enumerate(alone):
+        loss = stacked.Networks(trainer)(clips)
+        loss.backward()
+        assert float(losses[number].detach()) == pytest.approx(float(loss.detach()), rel=1e-3)
+        for part, module in trainer.modules().items():
+            for name, p in module.named_parameters():
+                ours = stack.weights[f"{part}.{name}"].grad
+                assert (ours is None) == (p.grad is None)
+                if ours is not None:
+                    assert (ours[number] - p.grad).norm() < 0.02 * p.grad.norm(), name
+
+
+def test_no_operation_is_taken_one_network_after_the_other():
+    """Where PyTorch cannot map an operation it loops, and says so."""
+    clips, stack, _ = stack_and_alone(quick())
+    kept = torch.nn.functional.scaled_dot_product_attention
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*performance drop")
+        stack.train_step(clips)
+    assert torch.nn.functional.scaled_dot_product_attention is kept
+
+
+def test_stacks_are_not_measured_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (line,) = stacked.stacked_on_gpu()
+    assert "PyTorch finds none" in line and "\n" not in line
+
+
+@pytest.fixture
+def short_stacks(pretended_gpu, monkeypatch):
+    monkeypatch.setattr(stacked, "WARM", 1)
+
+
+def test_stacks_are_measured_in_both_precisions(short_stacks, monkeypatch):
+    seen = []
+
+    def timed(forms, rounds, clock, warm):
+        seen.append((rounds, clock))
+        steps = {name: form() for name, form in forms.items()}
+        assert len(steps["alone"]) == len(steps["stacked"])
+        assert "grad_norm" not in steps["alone"][0]  # a stack does not take it either
+        return {"alone": 0.2 * len(steps["alone"]), "stacked": 0.1}
+
+    monkeypatch.setattr(stacked, "in_turns", timed)
+    found = stacked.stacked_on_gpu(3, quick(), "cpu", counts=(1, 2))
+    assert seen == [(3, timing.gpu_clock)] * 4
+    rows, lines = found[::2], found[1::2]
+    assert [row.what.split(":")[0] for row in rows] == [
+        f"steps on a GPU, {form}"
+        for form in ("1 x float32", "2 x float32", "1 x bfloat16", "2 x bfloat16")
+    ]
+    assert [row.ratio for row in rows] == pytest.approx([2, 4, 2, 4])
+    assert lines[1].endswith("stacked: 5 and 20 steps a second together")
+
+
+def test_a_stack_is_measured(short_stacks, monkeypatch):
+    monkeypatch.setattr(stacked, "PRECISIONS", {"float32": "off"})
+    row, line = stacked.stacked_on_gpu(1, quick(), "cpu", counts=(2,))
+    assert row.plain > 0 and row.fast > 0 and "steps a second together" in line
+
+
+@pytest.mark.parametrize(
+    "error, says",
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "this GPU has too little memory"),
+        (
+            RuntimeError("Batching rule not implemented for aten::a.\nPlease file"),
+            "RuntimeError: Batching rule not implemented for aten::a.",
+        ),
+    ],
+)
+def test_a_stack_that_fails_is_one_sentence_and_the_others_are_measured(
+    error, says, short_stacks, monkeypatch
+):
+    class Failing(stacked.Stacked):
+        def losses(self, clips):
+            if self.first.setup.schedule.amp == "off":
+                raise error
+            return super().losses(clips)
+
+    monkeypatch.setattr(stacked, "Stacked", Failing)
+    line, row, _ = stacked.stacked_on_gpu(1, quick(), "cpu", counts=(2,))
+    assert line.endswith(f"2 x float32: one after the other, stacked: not measured, {says}")
+    assert "2 x bfloat16" in row.what and row.fast > 0
+
+
 # --- the command ------------------------------------------------------------------------------
 
 
@@ -492,7 +621,7 @@ def test_unknown_options_are_one_sentence_and_nothing_runs(options, says, capsys
 def test_all_figures_are_there():
     assert list(bench.FIGURES) == [
         "masks", "distances", "sigreg", "step-mini", "step-small", "step-vitb", "decoding", "probe",
-        "gpu", "gpu-shared",
+        "gpu", "gpu-shared", "gpu-stacked",
     ]  # fmt: skip
 
 

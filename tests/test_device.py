@@ -9,6 +9,8 @@ import torch
 from test_pretrain import Interrupting
 
 from vjepa_lib import study
+from vjepa_lib.bench.stacked import Networks, Stacked, trainings
+from vjepa_lib.bench.steps import random_clips
 from vjepa_lib.errors import OutOfMemory
 from vjepa_lib.evaluation.extract import extract
 from vjepa_lib.evaluation.probes import ProbeConfig, attentive_reader
@@ -70,6 +72,27 @@ def test_a_step_is_the_processors(variant):
         assert logs[1] == pytest.approx(logs[0], rel=1e-4, abs=1e-5)
         far = (gradients[0] - gradients[1]).norm() / gradients[0].norm().clamp_min(1e-12)
         assert far < 1e-3, f"{variant} ({form}): gradients differ by {far:.1e}"
+
+
+@pytest.mark.parametrize("amp, near", [("off", 1e-3), ("bf16", 2e-2)])
+def test_a_stack_has_the_losses_and_gradients_of_its_networks(amp, near):
+    own = setup("baseline", amp=amp)
+    x = random_clips(own, GPU)
+    stack = Stacked(trainings(own, 2, x))
+    losses = stack.losses(x)
+    losses.sum().backward()
+    for number, trainer in enumerate(trainings(own, 2, x)):
+        loss = Networks(trainer)(x)
+        loss.backward()
+        assert float(losses[number].detach()) == pytest.approx(float(loss.detach()), rel=near)
+        pairs = [
+            (p.grad, stack.weights[f"{part}.{name}"].grad[number])
+            for part, module in trainer.modules().items()
+            for name, p in module.named_parameters()
+            if p.grad is not None
+        ]
+        alone, ours = (torch.cat([g.flatten() for g in each]) for each in zip(*pairs, strict=True))
+        assert (alone - ours).norm() < near * alone.norm()
 
 
 def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path):

@@ -16,6 +16,7 @@ from vjepa_lib.bench.decoding import decoding
 from vjepa_lib.bench.gpu import on_gpu
 from vjepa_lib.bench.probing import probe
 from vjepa_lib.bench.processes import shared_gpu
+from vjepa_lib.bench.stacked import stacked_on_gpu
 from vjepa_lib.bench.steps import against_plain, against_published
 from vjepa_lib.bench.timing import Row, Share, one_thread
 
@@ -33,6 +34,7 @@ FIGURES: dict[str, Figure] = {
     "probe": probe,
     "gpu": on_gpu,
     "gpu-shared": shared_gpu,
+    "gpu-stacked": stacked_on_gpu,
 }
 """Each takes `rounds`, the turns its forms take, and has a default of its own."""
 
