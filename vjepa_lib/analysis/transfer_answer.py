@@ -12,6 +12,7 @@ import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score, transfer_views
 from vjepa_lib.analysis.transfer_again import machines
+from vjepa_lib.analysis.transfer_beside import above_both, halves_and_forms, other_contrasts
 from vjepa_lib.analysis.transfer_elsewhere import (
     on_other_seeds,
     other_direction,
@@ -28,6 +29,7 @@ from vjepa_lib.analysis.transfer_evidence import (
     ways,
 )
 from vjepa_lib.analysis.transfer_factorial import combined, factorial, learned_again, one_beside
+from vjepa_lib.analysis.transfer_larger import one_size_up, scores_one_size_up
 from vjepa_lib.analysis.transfer_learned import contrast_learned
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
@@ -230,6 +232,11 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combined,
     one_beside,
     learned_again,
+    one_size_up,
+    scores_one_size_up,
+    other_contrasts,
+    above_both,
+    halves_and_forms,
     parts,
     recorded,
     new_clips,

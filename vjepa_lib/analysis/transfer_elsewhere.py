@@ -231,6 +231,19 @@ def chosen_contrasts(table: pd.DataFrame) -> pd.DataFrame:
     return found.iloc[:0].assign(choosing=False)
 
 
+def settled(table: pd.DataFrame) -> dict[str, str]:
+    """The setting that its source chose of every variant that had a choice.
+
+    Parameters
+    ----------
+    table : of `weights`.
+    """
+    if table.empty:
+        return {}
+    rows = table[table.chosen & (table.tried > 1)].drop_duplicates("variant")
+    return dict(zip(rows.variant, rows.changed, strict=True))
+
+
 def _span(counts: pd.Series, word: str = "to") -> str:
     """'3' or '3 to 5': the least and the most of some counts."""
     return f" {word} ".join(f"{n:.0f}" for n in sorted({counts.min(), counts.max()}))
@@ -247,8 +260,7 @@ def with_chosen_weights(e: Evidence) -> str | None:
     said = judged(found, e.margin) if len(found) else ""
     if not said:
         return None
-    settled = table[table.chosen & (table.tried > 1)].drop_duplicates("variant")
-    changed = dict(zip(settled.variant, settled.changed, strict=True))
+    changed = settled(table)
     picked = ", ".join(f"{TITLES[v]} {_at(changed[v])}" for v in DECISIVE if v in changed)
     kind = "seeds of the choice" if found.choosing.any() else "seeds that took no part in it"
     compared = table[table.tried > 1]

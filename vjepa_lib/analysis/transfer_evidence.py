@@ -23,12 +23,14 @@ class Evidence:
     ----------
     readings : of `transfer_recorded.load`.
     curves : of `transfer_recorded.curves`; without them no weights are chosen.
+    larger : of `transfer_recorded.load` of the larger size (`study.transfer_medium`).
     margin : points of the score within which a difference is called none.
     """
 
     readings: pd.DataFrame
     margin: float = MARGIN
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    larger: pd.DataFrame = field(default_factory=pd.DataFrame)
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property

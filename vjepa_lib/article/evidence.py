@@ -54,6 +54,7 @@ class Evidence:
     answers : evidence -> the answer in a few sentences.
     curves : of `transfer_recorded.curves`: sources read while the runs trained.
     mechanisms : what kept encoders were measured at; None where they were not.
+    larger : of `transfer_recorded.load` of the larger size; None for none.
     """
 
     results: pd.DataFrame
@@ -67,6 +68,7 @@ class Evidence:
     answers: Callable[[Evidence], list[str]] = headline
     curves: pd.DataFrame | None = None
     mechanisms: Mechanisms | None = None
+    larger: pd.DataFrame | None = None
 
     @property
     def mark(self) -> str:
@@ -82,7 +84,8 @@ class Evidence:
     def zero_shot(self) -> transfer_answer.Evidence:
         """The transfer study, for its sentences and contrasts."""
         curves = pd.DataFrame() if self.curves is None else self.curves
-        return transfer_answer.Evidence(self.readings, curves=curves)
+        larger = pd.DataFrame() if self.larger is None else self.larger
+        return transfer_answer.Evidence(self.readings, curves=curves, larger=larger)
 
     @cached_property
     def said_zero_shot(self) -> list[str]:
@@ -154,4 +157,5 @@ def gather(
         profile,
         curves=curves,
         mechanisms=Mechanisms(transfer_mechanisms.load(folder), readings, curves),
+        larger=transfer_recorded.load(transfer_recorded.LARGER, folder),
     )

@@ -42,8 +42,11 @@ _PIECE = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.
 @lru_cache(maxsize=1)
 def evidence() -> transfer_answer.Evidence:
     """Recorded runs of the transfer study."""
-    curves = transfer_recorded.curves()
-    return transfer_answer.Evidence(transfer_recorded.load(), curves=curves)
+    return transfer_answer.Evidence(
+        transfer_recorded.load(),
+        curves=transfer_recorded.curves(),
+        larger=transfer_recorded.load(transfer_recorded.LARGER),
+    )
 
 
 @lru_cache(maxsize=1)

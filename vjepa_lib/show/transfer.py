@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from vjepa_lib.analysis import transfer_learned, transfer_views
+from vjepa_lib.analysis import transfer_beside, transfer_learned, transfer_views
 from vjepa_lib.show import plots
 
 SCALES = {"points": "points of the score", "logits": "log odds"}
@@ -54,3 +54,32 @@ def sixteen(table: pd.DataFrame) -> Figure:
 def effects(table: pd.DataFrame) -> Figure:
     """Effects of the factorial on the score and on log odds; of `transfer_factorial.effects`."""
     return plots.effects(table, panel="scale", xlabel="effect", names=SCALES)
+
+
+def beside(table: pd.DataFrame) -> Figure:
+    """What contrasts and objectives bring each other; of `transfer_beside.contrasts`."""
+    return plots.intervals(
+        table, "effect", panel="contrast", series="against", zero=True, xlabel="points of the score"
+    )
+
+
+def variations(table: pd.DataFrame) -> Figure:
+    """Halves and released forms; of `transfer_beside.variations`."""
+    named = [
+        f"{transfer_beside.title(r.whole)} minus {transfer_beside.title(r.part)}"
+        for r in table.itertuples()
+    ]
+    return plots.intervals(
+        table.assign(contrast=named),
+        "effect",
+        rows="contrast",
+        zero=True,
+        xlabel="points of the score",
+    )
+
+
+def larger(table: pd.DataFrame) -> Figure:
+    """Scores one size up, at both kinds of weights; of `transfer_larger.levels`."""
+    return plots.intervals(
+        table, "score", series="weights", xlabel="zero-shot transfer score", width=5
+    )

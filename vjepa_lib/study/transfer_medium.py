@@ -22,6 +22,7 @@ from vjepa_lib.objectives import Sizes
 from vjepa_lib.study import configs
 from vjepa_lib.study.profiles import Profile, get_profile
 from vjepa_lib.study.results import data_root
+from vjepa_lib.study.transfer_recorded import LARGER
 from vjepa_lib.study.transfer_runs import (
     TransferRun,
     TransferSizes,
@@ -32,7 +33,6 @@ from vjepa_lib.study.transfer_runs import (
 )
 from vjepa_lib.training.pretrain import ClipMixture
 
-NAME = "medium"
 _CLIP = {"size": 112, "frames": 16}
 FILMS = FilmSpec(clips=2000, **_CLIP)
 
@@ -54,7 +54,7 @@ def _profile() -> Profile:
     )
     return replace(
         get_profile("small"),
-        name=NAME,
+        name=LARGER,
         encoder=encoder,
         predictor=PredictorConfig(128, 3, 4),
         data=None,  # its clips are `FILMS`
@@ -121,7 +121,7 @@ def medium_run(
         what.variant,
         what.form,
         what.regime,
-        NAME,
+        LARGER,
         seed,
         train,
         FILMS,

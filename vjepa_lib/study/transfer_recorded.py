@@ -21,6 +21,7 @@ from vjepa_lib.folders import runs_root
 from vjepa_lib.study.recorded import FOLDER, facts_of, read_table
 from vjepa_lib.study.store import RunStore
 
+LARGER = "medium"  # the profile of `transfer_medium`
 NAMES = ("variant", "form", "regime", "seed", "kind", "pretrained_on", "changed")
 
 
