@@ -68,7 +68,7 @@ SIZES = TransferSizes(
     WorldSpec(300, 100, 200, 150, 50, 100, **_CLIP),
     HeldoutSpec(pretrain=8, train=300, val=100, test=200, **_CLIP),
     TransferConfig(attentive=None),
-    {"steps": 1200, "lr": 2e-3, "lr_start": 2e-4, "momentum": 0.98, "amp": "bf16"},
+    {"steps": 600, "lr": 2e-3, "lr_start": 2e-4, "momentum": 0.98, "amp": "bf16"},
 )
 
 
