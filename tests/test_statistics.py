@@ -114,6 +114,15 @@ def test_rank_correlation():
         st.rank_correlation([1, 2, np.nan], [1, 2, 3])
 
 
+def test_many_rank_correlations_are_those_of_each():
+    draw = np.random.default_rng(0)
+    x, y = draw.integers(0, 6, (2, 5, 12)).astype(float)  # with ties
+    each = [st.rank_correlation(a, b)["rho"] for a, b in zip(x, y, strict=True)]
+    assert st.rank_correlations(x, y) == pytest.approx(each)
+    y[2] = 1.0
+    assert np.isnan(st.rank_correlations(x, y)).tolist() == [False, False, True, False, False]
+
+
 def test_seed_noise_of_two_and_of_many():
     two = st.seed_noise([[24.86, 21.26]])
     assert two["sd"] == pytest.approx(3.6 / np.sqrt(2)) and two["dof"] == 1

@@ -7,7 +7,12 @@ from test_transfer_answer import LEVELS, study_of
 from test_transfer_settings import curves_of
 
 from vjepa_lib import study
-from vjepa_lib.analysis import transfer_answer, transfer_factorial, transfer_score
+from vjepa_lib.analysis import (
+    transfer_answer,
+    transfer_factorial,
+    transfer_learned,
+    transfer_score,
+)
 from vjepa_lib.analysis.transfer_evidence import Evidence
 
 SEEDS = (0, 1, 2, 3)
@@ -66,6 +71,14 @@ def test_an_effect_is_half_of_the_difference_of_differences(evidence):
     score = wide.score
     gap = (score[1, 1] - score[1, 0]) - (score[0, 1] - score[0, 0])
     assert found.estimate["ld:vclr"] == pytest.approx(gap / 2)
+
+
+def test_what_was_found_is_kept_with_its_evidence(evidence):
+    found = transfer_factorial.combinations(evidence)
+    assert transfer_factorial.combinations(evidence) is found
+    assert transfer_factorial.combinations(Evidence(evidence.readings)) is not found
+    both, one = (transfer_learned.learned(evidence, v) for v in (("vclr", "ld+vclr"), ("vclr",)))
+    assert set(both.variant) == {"vclr", "ld+vclr"} and set(one.variant) == {"vclr"}
 
 
 def test_new_clips_widen_the_intervals_of_effects(evidence):

@@ -6,13 +6,18 @@ contrast into the words of docs/analysis_plan.md ('helps', 'harms', 'no differen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score, transfer_settings
 from vjepa_lib.analysis.transfer_score import DECISIVE_SEEDS, MARGIN, PRIMARY, TITLES
+
+Asked = ParamSpec("Asked")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,26 @@ class Evidence:
     @property
     def has_decisive(self) -> bool:
         return not self.readings.empty and len(self.contrasts()) == len(PRIMARY)
+
+
+def once(
+    find: Callable[Concatenate[Evidence, Asked], Found],
+) -> Callable[Concatenate[Evidence, Asked], Found]:
+    """A function of evidence whose results are kept with it: sentences and figures ask alike.
+
+    Parameters
+    ----------
+    find : its further arguments are hashable.
+    """
+
+    @wraps(find)
+    def kept(e: Evidence, *asked: Hashable) -> Found:
+        key = (find.__module__, find.__name__, *asked)
+        if key not in e._cache:
+            e._cache[key] = find(e, *asked)
+        return e._cache[key]
+
+    return kept
 
 
 def number(row) -> str:

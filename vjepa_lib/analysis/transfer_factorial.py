@@ -11,7 +11,7 @@ import pandas as pd
 
 from vjepa_lib import study
 from vjepa_lib.analysis import factorial4, statistics, transfer_learned, transfer_score
-from vjepa_lib.analysis.transfer_evidence import Evidence, side, told, verdict
+from vjepa_lib.analysis.transfer_evidence import Evidence, once, side, told, verdict
 from vjepa_lib.analysis.transfer_score import TITLES
 from vjepa_lib.datasets import worlds
 
@@ -25,6 +25,7 @@ COMBINED = {
 LEAST_SEEDS = 2
 
 
+@once
 def seeds(e: Evidence) -> tuple[int, ...]:
     """Seeds that have all sixteen cells; none before there are two."""
     own = e.own()[["variant", "seed"]].drop_duplicates()
@@ -34,6 +35,7 @@ def seeds(e: Evidence) -> tuple[int, ...]:
     return whole if len(whole) >= LEAST_SEEDS else ()
 
 
+@once
 def table(e: Evidence) -> pd.DataFrame:
     """Scores of the cells, a row a run.
 
@@ -56,6 +58,7 @@ def table(e: Evidence) -> pd.DataFrame:
     return found[columns]
 
 
+@once
 def effects(e: Evidence) -> pd.DataFrame:
     """Fifteen effects on the score and on log odds, Holm within each scale.
 
@@ -90,6 +93,7 @@ def effects(e: Evidence) -> pd.DataFrame:
     return pd.concat(out, ignore_index=True)
 
 
+@once
 def crossed(e: Evidence) -> pd.DataFrame:
     """The effects on the score with intervals for new clips as well as new seeds.
 
@@ -104,6 +108,7 @@ def crossed(e: Evidence) -> pd.DataFrame:
     return factorial4.crossed_effects(blocks, weights)
 
 
+@once
 def combinations(e: Evidence) -> pd.DataFrame:
     """Each of the seven combinations against VCLR and against its other part, Holm over all.
 
@@ -222,12 +227,14 @@ def one_beside(e: Evidence) -> str | None:
     )
 
 
+@once
 def learned_cells(e: Evidence) -> pd.DataFrame:
     """`transfer_learned.learned` of the eight cells with VCLR, on the factorial's own seeds."""
     rows = transfer_learned.learned(e, ("vclr", *COMBINED))
     return rows[(rows.changed == "") & rows.seed.isin(seeds(e))]
 
 
+@once
 def learned_again(e: Evidence) -> str | None:
     """Whether the score goes with VCLR's own loss in the factorial's runs, made to ask it again."""
     rows = learned_cells(e)

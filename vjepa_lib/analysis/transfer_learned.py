@@ -9,7 +9,6 @@ been seen, and compares runs: it describes, and tests nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from vjepa_lib.analysis import statistics, transfer_score
-from vjepa_lib.analysis.transfer_evidence import Evidence
+from vjepa_lib.analysis.transfer_evidence import Evidence, once
 from vjepa_lib.analysis.transfer_score import DECISIVE_SEEDS, TITLES
 from vjepa_lib.analysis.transfer_settings import in_words, only_weights, order
 from vjepa_lib.objectives.contrastive import VideoContrast
@@ -46,7 +45,8 @@ def guessed() -> float:
     return guessing(options["queue"], run.train.schedule.batch, options["segments"])
 
 
-def learned(e: Evidence, variants: Sequence[str] = WITH_CONTRAST) -> pd.DataFrame:
+@once
+def learned(e: Evidence, variants: tuple[str, ...] = WITH_CONTRAST) -> pd.DataFrame:
     """VCLR's own loss and the transfer score, of every run that trains all parts of VCLR.
 
     Parameters
@@ -123,8 +123,13 @@ def goes_with(table: pd.DataFrame, seed: int = 0) -> Goes | None:
 
     draw = np.random.default_rng(seed)
     picks = draw.integers(len(groups), size=(RESAMPLES, len(groups)))
-    drawn = [rho(np.concatenate([groups[i] for i in pick])) for pick in picks]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    # Groups are of unequal size: draws of as many runs are ranked together.
+    alike: dict[int, list[np.ndarray]] = {}
+    for pick in picks:
+        rows = np.concatenate([groups[i] for i in pick])
+        alike.setdefault(len(rows), []).append(rows)
+    drawn = [statistics.rank_correlations(*np.moveaxis(np.stack(a), 2, 0)) for a in alike.values()]
+    low, high = np.nanpercentile(np.concatenate(drawn), [2.5, 97.5])
     values = ["loss", "score"]
     enough = table.groupby("variant").filter(lambda g: len(g) >= 3)
     alone = {v: rho(g[values].to_numpy()) for v, g in enough.groupby("variant", sort=False)}
@@ -162,6 +167,7 @@ def at_equal_loss(table: pd.DataFrame) -> dict[str, float] | None:
     return found | {"low": added - reach, "high": added + reach}
 
 
+@once
 def contrast_learned(e: Evidence) -> str | None:
     """Whether transfer goes with how far VCLR's own loss falls, and how far it falls where."""
     table = learned(e)

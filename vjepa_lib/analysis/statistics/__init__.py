@@ -29,7 +29,12 @@ from vjepa_lib.analysis.statistics.crossed import (
     crossed_interval,
 )
 from vjepa_lib.analysis.statistics.factorial import factorial_effects, interaction_contrasts
-from vjepa_lib.analysis.statistics.families import adjust, in_families, rank_correlation
+from vjepa_lib.analysis.statistics.families import (
+    adjust,
+    in_families,
+    rank_correlation,
+    rank_correlations,
+)
 from vjepa_lib.analysis.statistics.outcomes import Outcomes, outcomes
 from vjepa_lib.analysis.statistics.scores import kept_share, logits, normalised
 from vjepa_lib.analysis.statistics.seeds import (
@@ -65,6 +70,7 @@ __all__ = [
     "paired_differences",
     "proportion_interval",
     "rank_correlation",
+    "rank_correlations",
     "rounding_gap",
     "seed_noise",
     "shared_clips_interval",

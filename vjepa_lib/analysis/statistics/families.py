@@ -57,6 +57,23 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> dict[str, float]:
     return {"rho": float(found.statistic), "p": float(found.pvalue), "n": int(both.sum())}
 
 
+def rank_correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of many samples at once, as `rank_correlation` gives one by one.
+
+    Parameters
+    ----------
+    x, y : [m, n] a sample a row, without NaN.
+
+    Returns
+    -------
+    [m]; NaN where all values of a row are equal.
+    """
+    ranks = [stats.rankdata(values, axis=1) for values in (x, y)]
+    a, b = (r - r.mean(1, keepdims=True) for r in ranks)
+    with np.errstate(invalid="ignore"):
+        return (a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1))
+
+
 def in_families(
     table: pd.DataFrame,
     by: Sequence[str] = (),
