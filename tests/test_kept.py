@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from vjepa_lib import study
 from vjepa_lib.errors import CompanionError, DataError
 from vjepa_lib.provenance import ROOT
-from vjepa_lib.study import kept
+from vjepa_lib.study import kept, transfer_recorded
 from vjepa_lib.study.store import RunStore
 from vjepa_lib.study.transfer_runs import transfer_run
 from vjepa_lib.training.pretrain import Trainer
@@ -191,6 +191,9 @@ def test_what_is_committed_is_whole_and_small():
     listed = set(table.run) | {"index", "baseline_after_60_steps_small"}
     assert {p.name.split(".")[0] for p in kept.FOLDER.iterdir()} == listed
     assert (ROOT / "data_manifests/recorded/encoders/index.csv").exists()
+    # `make verify` compares what a kept encoder reads with what is recorded of its run.
+    transfer = table[(table.study == "transfer") & (table.sha256 != "")]
+    assert len(transfer) and set(transfer.run) <= set(transfer_recorded.runs().run)
 
 
 def test_a_full_disk_is_told_and_the_index_lists_nothing_new(store, folder, monkeypatch):

@@ -9,7 +9,7 @@ from vjepa_lib import reproduce, study
 from vjepa_lib.errors import CompanionError, DataError
 from vjepa_lib.show import report
 from vjepa_lib.show.gallery import Gallery, read_index
-from vjepa_lib.study import recorded
+from vjepa_lib.study import kept, recorded
 from vjepa_lib.study.store import config_hash
 
 ASKED = (("random_init", "released"), ("baseline", "released"), ("hw_ld", "released"))
@@ -112,6 +112,8 @@ def test_retraining_agrees_and_a_false_record_is_found(live, tmp_path, monkeypat
     metrics.to_csv(tmp_path / "smoke_results.csv", index=False)
     false = recorded.verify(1, "smoke", folder=tmp_path, seed=3)
     monkeypatch.setattr(recorded, "verify", lambda *a, **k: false)
+    # That an encoder is read again, too, is asked where one is trained: test_transfer_runs.py.
+    monkeypatch.setattr(kept, "index", lambda: pd.DataFrame())
     monkeypatch.setenv("VJEPA_RUNS", str(tmp_path / "none"))
     with pytest.raises(CompanionError, match="recorded run .* in .* probes"):
         reproduce.verify("smoke", "cpu", None)

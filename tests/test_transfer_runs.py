@@ -1,14 +1,16 @@
 """Runs of the transfer study: trained, read in every world, stored with what was right."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from vjepa_lib import study
+from vjepa_lib import reproduce, study
 from vjepa_lib.datasets import worlds
-from vjepa_lib.errors import ConfigError, DataError
+from vjepa_lib.errors import CompanionError, ConfigError, DataError
 from vjepa_lib.provenance import ROOT
-from vjepa_lib.study import kept, rereading, transfer_recorded, transfer_runs
+from vjepa_lib.study import kept, recorded, rereading, transfer_recorded, transfer_runs
 from vjepa_lib.study.ensure import ensure
 from vjepa_lib.study.fingerprint import code_of
 from vjepa_lib.study.store import RunStore, config_hash
@@ -185,6 +187,29 @@ def test_a_kept_encoder_reads_again_what_is_recorded(store, tmp_path):
     assert (table.recorded > 0).any()
     with pytest.raises(DataError, match="vclr"):
         rereading.reread("vclr", "released", 0, profile="smoke", folder=tmp_path)
+
+
+def test_verifying_ends_with_a_kept_encoder_and_finds_a_false_record(
+    store, tmp_path, monkeypatch, capsys
+):
+    """The last step of `make verify`, with an encoder of the smallest profile."""
+    run, index = transfer_run("ld", profile="smoke"), kept.index
+    transfer_recorded.export("smoke", tmp_path, store)
+    kept.keep([run], store, tmp_path / "encoders")
+    own = partial(rereading.verify, "smoke", tmp_path, seed=1)
+    none = {"variant": [], "form": [], "seed": [], "run": [], "difference": [], "allowed": []}
+    monkeypatch.setattr(recorded, "verify", lambda *a, **k: pd.DataFrame(none))
+    monkeypatch.setattr(kept, "index", lambda folder=tmp_path / "encoders": index(folder))
+    monkeypatch.setattr(rereading, "verify", own)
+    monkeypatch.setattr(rereading, "ALLOWED", 100 / run.worlds.target_test + 1e-6)  # one clip
+    monkeypatch.setenv("VJEPA_RUNS", str(tmp_path / "none"))
+    reproduce.verify("smoke", "cpu", None)
+    assert "kept ld (released), seed 0, read again: largest difference" in capsys.readouterr().out
+    path = tmp_path / "transfer_smoke_readings.parquet"
+    read = pd.read_parquet(path)
+    read.assign(top1=read.top1 - 50).to_parquet(path)
+    with pytest.raises(CompanionError, match="differently: the kept encoder of ld, seed 0"):
+        reproduce.verify("smoke", "cpu", None)
 
 
 def test_some_worlds_are_rendered_as_all_are(tmp_path):

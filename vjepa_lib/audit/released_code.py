@@ -6,6 +6,7 @@ that `twelve_claims` ties to the report's claims.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -58,7 +59,7 @@ def variant_audit(
     """
     label = {"variant": variant, "form": form}
     trainer, batches = _trainer(variant, form, profile, sets, steps)
-    start = Trainer(trainer.setup).evaluated
+    start = copy.deepcopy(trainer.evaluated)
     reach, parts = [], []
     looks = sorted({0, *looks, steps} & {*looks})
     done = 0
