@@ -66,7 +66,7 @@ from vjepa_lib.training.pretrain import Trainer
 
 nb = notebook.open_notebook("15_what_the_gradients_reach", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
 sets = nb.clips
-steps = 4 if nb.profile.name == "smoke" else 10
+steps = 2 if nb.profile.name == "smoke" else 10
 looks = (0, steps // 2, steps)
 
 # %% [markdown]
@@ -170,7 +170,7 @@ nb.out.table(mine, "own", "Reach of an objective of one's own", digits=3)
 # measurement.
 
 # %%
-few = 3 if nb.profile.name == "smoke" else 5
+few = 2 if nb.profile.name == "smoke" else 5
 facts = nb.measured("implementation_facts", implementation_facts, nb.profile.name, sets, few)
 nb.out.table(facts, "facts", "Facts about the released code, each with its control")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,7 @@ def variant_audit(
     ----------
     sets : the embedded domains, from `study.clip_sets`.
     steps : optimiser steps of the short run.
-    looks : steps before which the gradient of every term is measured.
+    looks : steps before which the gradient of every term is measured; () leaves it out.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def variant_audit(
     moved = moved.reset_index().assign(
         **label, evaluated_trained=not same_weights(start, trainer.evaluated)
     )
-    return pd.concat(reach, ignore_index=True), moved
+    return pd.concat(reach, ignore_index=True) if reach else pd.DataFrame(), moved
 
 
 def levels_touched(
@@ -126,8 +127,12 @@ def implementation_facts(profile: str, sets: Mapping[str, ClipSet], steps: int =
     """
     rows: list[tuple[str, str, bool]] = []
 
+    @cache
+    def movement(variant: str, form: str) -> pd.DataFrame:
+        return variant_audit(variant, form, profile, sets, steps, looks=())[1]
+
     def head(variant: str, form: str) -> int:
-        _, moved = variant_audit(variant, form, profile, sets, steps)
+        moved = movement(variant, form)
         return int(moved.loc[moved.part == "head of ld", "moved"].iloc[0])
 
     control = head("ld", "released")
@@ -143,8 +148,7 @@ def implementation_facts(profile: str, sets: Mapping[str, ClipSet], steps: int =
         )
 
     def moved(variant: str, form: str) -> bool:
-        _, table = variant_audit(variant, form, profile, sets, steps)
-        return bool(table.evaluated_trained.iloc[0])
+        return bool(movement(variant, form).evaluated_trained.iloc[0])
 
     off = [v for v in study.STUDIED if not study.VARIANTS[v].ema]
     frozen = [v for v in off if not moved(v, "released")]
