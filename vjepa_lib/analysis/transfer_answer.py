@@ -29,7 +29,13 @@ from vjepa_lib.analysis.transfer_evidence import (
     ways,
 )
 from vjepa_lib.analysis.transfer_factorial import combined, factorial, learned_again, one_beside
-from vjepa_lib.analysis.transfer_larger import one_size_up, scores_one_size_up
+from vjepa_lib.analysis.transfer_larger import (
+    accuracies_one_size_up,
+    one_size_up,
+    tasks_one_size_up,
+    turned,
+)
+from vjepa_lib.analysis.transfer_larger import contrast_learned as learned_one_size_up
 from vjepa_lib.analysis.transfer_learned import contrast_learned
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
@@ -225,6 +231,7 @@ def falls(e: Evidence) -> str | None:
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combination,
     with_chosen_weights,
+    one_size_up,
     contrast_learned,
     levels,
     on_other_seeds,
@@ -232,8 +239,10 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combined,
     one_beside,
     learned_again,
-    one_size_up,
-    scores_one_size_up,
+    turned,
+    tasks_one_size_up,
+    accuracies_one_size_up,
+    learned_one_size_up,
     other_contrasts,
     above_both,
     halves_and_forms,
@@ -250,8 +259,8 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     machines,
     falls,
 )
-# The answer in three sentences, for a first screen.
-SHORT = SENTENCES[:3]
+# The answer in a few sentences, for a first screen.
+SHORT = SENTENCES[:4]
 
 
 def sentences(
@@ -264,7 +273,7 @@ def sentences(
     Parameters
     ----------
     readings : of `transfer_recorded.load`.
-    asked : the sentences; `SHORT` for the answer in three.
+    asked : the sentences; `SHORT` for the answer in a few.
     margin : points of the score within which a difference is called none.
     """
     return answered(Evidence(readings, margin), asked)

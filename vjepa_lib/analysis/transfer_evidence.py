@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score, transfer_settings
 from vjepa_lib.analysis.transfer_score import DECISIVE_SEEDS, MARGIN, PRIMARY, TITLES
+from vjepa_lib.study import transfer_recorded
+from vjepa_lib.study.recorded import FOLDER
+from vjepa_lib.study.transfer_recorded import LARGER
 
 Asked = ParamSpec("Asked")
 Found = TypeVar("Found")
@@ -28,14 +32,14 @@ class Evidence:
     ----------
     readings : of `transfer_recorded.load`.
     curves : of `transfer_recorded.curves`; without them no weights are chosen.
-    larger : of `transfer_recorded.load` of the larger size (`study.transfer_medium`).
+    larger : the same of the larger size (`study.transfer_medium`); None where it is not recorded.
     margin : points of the score within which a difference is called none.
     """
 
     readings: pd.DataFrame
     margin: float = MARGIN
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
-    larger: pd.DataFrame = field(default_factory=pd.DataFrame)
+    larger: Evidence | None = None
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -133,6 +137,23 @@ def once(
         return e._cache[key]
 
     return kept
+
+
+def gathered(folder: Path = FOLDER) -> Evidence:
+    """Evidence of everything that is recorded with the repository, at both sizes."""
+    return Evidence(
+        transfer_recorded.load(folder=folder),
+        curves=transfer_recorded.curves(folder=folder),
+        larger=one_size_up(folder),
+    )
+
+
+def one_size_up(folder: Path = FOLDER) -> Evidence | None:
+    """Evidence of the larger size alone; None where nothing of it is recorded."""
+    read = transfer_recorded.load(LARGER, folder)
+    if read.empty:
+        return None
+    return Evidence(read, curves=transfer_recorded.curves(LARGER, folder))
 
 
 def number(row) -> str:

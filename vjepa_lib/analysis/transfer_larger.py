@@ -1,26 +1,25 @@
 """The transfer study one size up (`study.transfer_medium`): the primary contrasts, asked again.
 
-Once at the study's weights and once at those that the small size chose, which nothing of the larger
-one had a part in (docs/analysis_plan.md). Each is a Holm family of its own.
+Of plain accuracy, as no ceiling of this size is recorded, and on all seeds of this size. Once at
+the study's weights and once at those that the small size chose, in which nothing of the larger one
+had a part (docs/analysis_plan.md); each is a Holm family of its own.
 """
 
 from __future__ import annotations
 
 import pandas as pd
 
-from vjepa_lib.analysis import statistics, transfer_score
+from vjepa_lib.analysis import statistics, transfer_learned, transfer_score
 from vjepa_lib.analysis.transfer_elsewhere import settled, weights
-from vjepa_lib.analysis.transfer_evidence import Evidence, judged
-from vjepa_lib.analysis.transfer_score import DECISIVE, PRIMARY, TITLES
+from vjepa_lib.analysis.transfer_evidence import Evidence, judged, side, ways
+from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, PRIMARY, TITLES
 from vjepa_lib.analysis.transfer_settings import in_words
+from vjepa_lib.datasets import worlds
 from vjepa_lib.study import transfer_medium
 
 STUDY, CHOSEN = "as in the study", "as the small size chose"
-
-
-def larger(e: Evidence) -> Evidence:
-    """Evidence of the larger runs alone."""
-    return Evidence(e.larger, e.margin)
+UNTRAINED = "random_init"
+LEAST_SEEDS = 3  # of a mean with an interval
 
 
 def settings(e: Evidence) -> dict[str, dict[str, str]]:
@@ -29,67 +28,79 @@ def settings(e: Evidence) -> dict[str, dict[str, str]]:
     return {STUDY: plain, CHOSEN: plain | settled(weights(e))}
 
 
-def scores(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
-    """Scores of the larger encoders at the study's weights and at the chosen ones.
+def accuracies(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
+    """Accuracies of the larger encoders at the study's weights and at the chosen ones.
 
     Parameters
     ----------
+    e : of both sizes; the small one chose the weights.
     reading : one of `transfer_score.READINGS`.
 
     Returns
     -------
-    DataFrame of `transfer_score.scores` with `weights`; empty without recorded runs.
+    DataFrame of `transfer_score.accuracies` with `weights`; empty without recorded runs.
     """
-    none = pd.DataFrame(columns=["variant", "seed", "score", "weights"])
-    if e.larger.empty or not (e.larger.kind == "supervised").any():
-        return none
-    there, tables = larger(e), []
+    tables = [pd.DataFrame(columns=["variant", "seed", "score", "weights"])]
+    if e.larger is None:
+        return tables[0]
     for whose, changed in settings(e).items():
-        for variant, words in changed.items():
-            found = there.shares(reading, words)
-            found = found[found.variant == variant]
+        for words in dict.fromkeys(changed.values()):
+            found = transfer_score.accuracies(e.larger.own(words), reading)
+            here = [v for v in found.variant if changed.get(v) == words]
+            found = found[found.variant.isin(here)]
             if len(found):
-                tables.append(transfer_score.scores(found).assign(weights=whose))
-    return pd.concat(tables, ignore_index=True) if tables else none
+                tables.append(found.assign(weights=whose))
+    return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def contrasts(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
-    """The primary contrasts of `scores`, on all seeds that both sides have; Holm within weights.
+    """The primary contrasts of `accuracies`; Holm within whose weights.
 
     Returns
     -------
-    DataFrame of `transfer_score.contrasts` with `weights`.
+    DataFrame of `transfer_score.contrasts` with `weights`; contrasts without two common seeds are
+    left out.
     """
-    table = scores(e, reading)
-    out = []
-    for whose, rows in table.groupby("weights", sort=False):
+    out = [pd.DataFrame(columns=["whole", "part", "weights", "n_seeds"])]
+    changed = settings(e)
+    for whose, rows in accuracies(e, reading).groupby("weights", sort=False):
+        # What no choice has changed is told at the study's weights.
+        own = [p for p in PRIMARY if whose == STUDY or any(changed[whose][v] for v in p)]
         family = f"one size up, {whose}"
-        found = transfer_score.contrasts(rows, PRIMARY, None, (), family, e.margin)
-        out.append(found.assign(weights=whose))
-    if not out:
-        return pd.DataFrame(columns=["whole", "part", "weights"])
-    return pd.concat(out, ignore_index=True)
+        found = transfer_score.contrasts(rows, own, None, (), family, e.margin)
+        if len(found):
+            out.append(found.assign(weights=whose))
+    return pd.concat(out[1:] or out, ignore_index=True)
 
 
 def levels(e: Evidence) -> pd.DataFrame:
-    """Mean scores with t intervals, a row a variant and whose weights.
+    """Mean accuracies with t intervals, a row a variant and setting, the untrained encoder first.
 
     Returns
     -------
     DataFrame with `variant`, `weights`, `setting` (in words) and those of
-    `transfer_score.interval`. An objective whose weights the choice left alone stands once.
+    `transfer_score.interval`, whose ends are NaN below `LEAST_SEEDS` seeds. An objective whose
+    weights the choice left alone stands once.
     """
-    table, changed = scores(e), settings(e)
-    out = []
-    for whose in changed:
-        for variant in DECISIVE:
+    table, changed, out = accuracies(e), settings(e), []
+    if e.larger is not None:
+        plain = transfer_score.accuracies(e.larger.own())
+        rows = plain[plain.variant == UNTRAINED].score
+        if len(rows):
+            named = {"variant": UNTRAINED, "weights": STUDY, "setting": "untrained"}
+            out.append(named | transfer_score.interval(rows))
+    for variant in DECISIVE:
+        for whose in changed:
             words = changed[whose][variant]
             rows = table[(table.variant == variant) & (table.weights == whose)]
             if rows.empty or (whose == CHOSEN and not words):
                 continue
             named = {"variant": variant, "weights": whose, "setting": in_words(words)}
             out.append(named | transfer_score.interval(rows.score))
-    return pd.DataFrame(out)
+    found = pd.DataFrame(out)
+    if len(found):
+        found.loc[found.n_seeds < LEAST_SEEDS, ["low", "high"]] = float("nan")
+    return found
 
 
 def one_size_up(e: Evidence) -> str | None:
@@ -98,35 +109,115 @@ def one_size_up(e: Evidence) -> str | None:
     said = []
     for whose, rows in found.groupby("weights", sort=False):
         if verdicts := judged(rows, e.margin):
-            seeds = " to ".join(
-                f"{n:.0f}" for n in sorted({rows.n_seeds.min(), rows.n_seeds.max()})
-            )
-            said.append(f"with weights {whose} ({seeds} seeds) {verdicts}")
+            said.append(f"with weights {whose} ({_seeds(rows)} seeds) {verdicts}")
     if not said:
         return None
-    size, made_on = transfer_medium.PROFILE.encoder, sorted(set(e.larger.gpu) - {"none"})
+    size = transfer_medium.PROFILE.encoder
+    made_on = sorted(set(e.larger.readings.gpu) - {"none"})
     return (
         f"One size up (clips of {size.height} px and {size.frames} frames, an encoder of width "
-        f"{size.width} and depth {size.depth}{', on '.join(['', *made_on])}), "
+        f"{size.width} and depth {size.depth}{', on '.join(['', *made_on])}; points of accuracy), "
         f"{'. At the same size, '.join(said)}."
     )
 
 
-def scores_one_size_up(e: Evidence) -> str | None:
-    """Scores at the larger size, and the scale that they stand on."""
-    table = scores(e)
-    rows = table[table.weights == STUDY]
-    if rows.empty:
+def turned(e: Evidence) -> str | None:
+    """Which planned contrasts lie on the other side one size up, at the study's weights."""
+    found = contrasts(e)
+    found = found[found.weights == STUDY]
+    if found.empty or not e.has_decisive:
         return None
+    planned = {(r.whole, r.part): side(r) for r in e.contrasts().itertuples()}
+    both = [(r, planned[r.whole, r.part], side(r)) for r in found.itertuples()]
+    turns = [
+        f"{TITLES[r.whole]} against {TITLES[r.part]} ({small} there, {large} here)"
+        for r, small, large in both
+        if {small, large} == {"above", "below"}
+    ]
+    same = sum(small == large for _, small, large in both)
+    return f"Of the {len(both)} planned contrasts {same} have the same outcome at both sizes" + (
+        f"; turned round: {', '.join(turns)}." if turns else "; none is turned round."
+    )
+
+
+def by_task(e: Evidence) -> pd.DataFrame:
+    """The primary contrasts of each rendered task one size up, and in the held-out world.
+
+    Returns
+    -------
+    DataFrame of `transfer_score.contrasts` of accuracies at the study's weights, with `task` (the
+    held-out world, mean of its three tasks, comes last as 'digits'); Holm over the table.
+    """
+    if e.larger is None:
+        return pd.DataFrame(columns=["task", "whole", "part"])
+    own = e.larger.own()
+    tables = [
+        transfer_score.accuracies(own[own.task == task]).assign(task=task) for task in worlds.TASKS
+    ]
+    tables.append(transfer_score.held_out(own).assign(task="digits"))
+    table = pd.concat(tables, ignore_index=True)
+    family = "one size up, by task"
+    return transfer_score.contrasts(table, PRIMARY, None, ["task"], family, e.margin)
+
+
+def tasks_one_size_up(e: Evidence) -> str | None:
+    """On which tasks the combinations are above and below VCLR alone one size up."""
+    found = by_task(e)
+    rows = found[found.part == "vclr"]
+    said = [
+        f"{TITLES[whole]} against VCLR {ways(part, 'task', 'on') or 'clear on none'}"
+        for whole, part in rows.groupby("whole", sort=False)
+    ]
+    if not said:
+        return None
+    numbers = "; ".join(
+        f"{task} {' and '.join(f'{r.effect:+.1f}' for r in part.itertuples())}"
+        for task, part in rows.groupby("task", sort=False)
+    )
+    return (
+        f"By task one size up (Holm over {len(found)} contrasts, the held-out digits among them): "
+        f"{'; '.join(said)}. In points of accuracy, in this order: {numbers}."
+    )
+
+
+def contrast_learned(e: Evidence) -> str | None:
+    """How far VCLR's own loss falls one size up, beside the small size."""
+    if e.larger is None:
+        return None
+    small, large = (transfer_learned.ends(x.curves) for x in (e, e.larger))
+    small = small[(small.changed == "") & small.seed.isin(DECISIVE_SEEDS)]
+    large = large[large.changed == ""]
+    said = []
+    for variant in transfer_learned.WITH_CONTRAST:
+        here, there = (t[t.variant == variant].loss for t in (large, small))
+        if len(here) and len(there):
+            said.append(f"{TITLES[variant]} {here.mean():.1f} ({there.mean():.1f})")
+    if not said:
+        return None
+    return (
+        "VCLR's own loss ends one size up (and at the small size) at "
+        f"{', '.join(said)}; guessing costs {transfer_learned.guessed():.1f}."
+    )
+
+
+def accuracies_one_size_up(e: Evidence) -> str | None:
+    """Accuracies at the larger size, zero-shot and on the sources, at the study's weights."""
+    shifted, home = accuracies(e), accuracies(e, "source")
     said = []
     for variant in DECISIVE:
-        own = rows[rows.variant == variant].score
+        own, source = (
+            t[(t.variant == variant) & (t.weights == STUDY)].score for t in (shifted, home)
+        )
         if len(own):
             kinds = statistics.outcomes(own).text()
-            said.append(f"{TITLES[variant]} {kinds or f'{own.mean():.1f}'}")
-    top = transfer_score.ceilings(larger(e).readings)
-    ends = ", ".join(f"{t} {top[t]:.0f} %" for t in transfer_score.chances().index)
+            said.append(f"{TITLES[variant]} {kinds or f'{own.mean():.1f}'} ({source.mean():.1f})")
+    if not said:
+        return None
     return (
-        f"Zero-shot transfer scores there, at the study's weights: {', '.join(said)}; the "
-        f"supervised network that is 100 reads its own sources at {ends}."
+        "Zero-shot accuracy one size up (and on the sources), mean over tasks and seeds, at the "
+        f"study's weights: {', '.join(said)}."
     )
+
+
+def _seeds(rows: pd.DataFrame) -> str:
+    return " to ".join(f"{n:.0f}" for n in sorted({rows.n_seeds.min(), rows.n_seeds.max()}))

@@ -45,6 +45,27 @@ def guessed() -> float:
     return guessing(options["queue"], run.train.schedule.batch, options["segments"])
 
 
+def ends(curves: pd.DataFrame, variants: Sequence[str] = WITH_CONTRAST) -> pd.DataFrame:
+    """Where VCLR's own loss ends in every run that trains all parts of VCLR.
+
+    Parameters
+    ----------
+    curves : of `transfer_recorded.curves`.
+
+    Returns
+    -------
+    DataFrame, a row a run pretrained on the rendered worlds: `variant`, `changed`, `seed`, `loss`
+    (mean over the last tenth of the training).
+    """
+    keys = ["variant", "changed", "seed"]
+    if curves.empty or TERM not in curves:
+        return pd.DataFrame(columns=[*keys, "loss"])
+    rows = curves[curves.variant.isin(list(variants)) & curves[TERM].notna()]
+    rows = rows[(rows.pretrained_on == "rendered") & ~rows.changed.str.contains("without")]
+    late = rows[rows.step >= 0.9 * rows.groupby("run").step.transform("max")]
+    return late.groupby(keys)[TERM].mean().rename("loss").reset_index()
+
+
 @once
 def learned(e: Evidence, variants: tuple[str, ...] = WITH_CONTRAST) -> pd.DataFrame:
     """VCLR's own loss and the transfer score, of every run that trains all parts of VCLR.
@@ -58,13 +79,10 @@ def learned(e: Evidence, variants: tuple[str, ...] = WITH_CONTRAST) -> pd.DataFr
     DataFrame, a row a run pretrained on the rendered worlds: `variant`, `changed`, `seed`, `loss`
     (mean over the last tenth of the training), `score` (zero-shot transfer). Empty without curves.
     """
-    if e.curves.empty or TERM not in e.curves:
-        return pd.DataFrame(columns=["variant", "changed", "seed", "loss", "score"])
-    rows = e.curves[e.curves.variant.isin(list(variants)) & e.curves[TERM].notna()]
-    rows = rows[(rows.pretrained_on == "rendered") & ~rows.changed.str.contains("without")]
-    late = rows[rows.step >= 0.9 * rows.groupby("run").step.transform("max")]
+    loss = ends(e.curves, variants)
+    if loss.empty:
+        return loss.assign(score=pd.Series(dtype=float))
     keys = ["variant", "changed", "seed"]
-    loss = late.groupby(keys)[TERM].mean().rename("loss").reset_index()
     tables = [transfer_score.scores(e.shares(changed=c)) for c in loss.changed.unique()]
     found = loss.merge(pd.concat(tables)[[*keys, "score"]], on=keys)
     place = {v: i for i, v in enumerate(variants)}

@@ -178,6 +178,34 @@ def scores(found: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     return out[out.cells == out.cells.max()].drop(columns="cells").reset_index()
 
 
+def accuracies(readings: pd.DataFrame, reading: str = "zero-shot") -> pd.DataFrame:
+    """What `scores` gives, in plain accuracy: for encoders whose ceiling was not measured.
+
+    Parameters
+    ----------
+    reading : one of `READINGS`.
+
+    Returns
+    -------
+    DataFrame with `variant`, `seed`, `changed`, `pretrained_on`, `score` (top-1 in percent, mean
+    over severities, shifts and rendered tasks), `clips`, `points`; runs lacking some are left out.
+
+    Raises
+    ------
+    ConfigError : unknown reading.
+    """
+    return _plain(_asked(reading).rows(readings[readings.task.isin(worlds.TASKS)]))
+
+
+def _plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean accuracy of every run that has all the readings that any has."""
+    keys = ["variant", "seed", "changed", "pretrained_on"]
+    out = rows.groupby(keys, sort=False).agg(
+        score=("top1", "mean"), clips=("n_test", "sum"), cells=("top1", "size")
+    )
+    return out[out.cells == out.cells.max()].drop(columns="cells").assign(points=1.0).reset_index()
+
+
 def interval(found: pd.Series) -> dict[str, object]:
     """Scores of one encoder over seeds: `score` (mean), `low`, `high`, `n_seeds`, `outcomes`.
 

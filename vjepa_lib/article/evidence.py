@@ -12,6 +12,7 @@ import pandas as pd
 from vjepa_lib.analysis import (
     answer,
     transfer_answer,
+    transfer_evidence,
     transfer_mechanisms,
     transfer_score,
     transfer_views,
@@ -54,7 +55,7 @@ class Evidence:
     answers : evidence -> the answer in a few sentences.
     curves : of `transfer_recorded.curves`: sources read while the runs trained.
     mechanisms : what kept encoders were measured at; None where they were not.
-    larger : of `transfer_recorded.load` of the larger size; None for none.
+    larger : the transfer study one size up; None where it is not recorded.
     """
 
     results: pd.DataFrame
@@ -68,7 +69,7 @@ class Evidence:
     answers: Callable[[Evidence], list[str]] = headline
     curves: pd.DataFrame | None = None
     mechanisms: Mechanisms | None = None
-    larger: pd.DataFrame | None = None
+    larger: transfer_answer.Evidence | None = None
 
     @property
     def mark(self) -> str:
@@ -84,8 +85,7 @@ class Evidence:
     def zero_shot(self) -> transfer_answer.Evidence:
         """The transfer study, for its sentences and contrasts."""
         curves = pd.DataFrame() if self.curves is None else self.curves
-        larger = pd.DataFrame() if self.larger is None else self.larger
-        return transfer_answer.Evidence(self.readings, curves=curves, larger=larger)
+        return transfer_answer.Evidence(self.readings, curves=curves, larger=self.larger)
 
     @cached_property
     def said_zero_shot(self) -> list[str]:
@@ -157,5 +157,5 @@ def gather(
         profile,
         curves=curves,
         mechanisms=Mechanisms(transfer_mechanisms.load(folder), readings, curves),
-        larger=transfer_recorded.load(transfer_recorded.LARGER, folder),
+        larger=transfer_evidence.one_size_up(folder),
     )

@@ -21,7 +21,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vjepa_lib import study
-from vjepa_lib.analysis import answer, combination, transfer_answer, transfer_views
+from vjepa_lib.analysis import (
+    answer,
+    combination,
+    transfer_answer,
+    transfer_evidence,
+    transfer_views,
+)
 from vjepa_lib.audit import published, twelve_claims
 from vjepa_lib.audit.released_code import own_effects
 from vjepa_lib.audit.verdicts import Audit
@@ -32,7 +38,7 @@ from vjepa_lib.show import plots
 from vjepa_lib.show.gallery import write_picture, write_text
 from vjepa_lib.show.look import label, style
 from vjepa_lib.show.tables import format_table
-from vjepa_lib.study import measured, recorded, transfer_recorded
+from vjepa_lib.study import measured, recorded
 
 README = ROOT / "README.md"
 PICTURES = ROOT / "docs" / "pictures"
@@ -42,11 +48,7 @@ _PIECE = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.
 @lru_cache(maxsize=1)
 def evidence() -> transfer_answer.Evidence:
     """Recorded runs of the transfer study."""
-    return transfer_answer.Evidence(
-        transfer_recorded.load(),
-        curves=transfer_recorded.curves(),
-        larger=transfer_recorded.load(transfer_recorded.LARGER),
-    )
+    return transfer_evidence.gathered()
 
 
 @lru_cache(maxsize=1)

@@ -79,7 +79,6 @@ def variations(table: pd.DataFrame) -> Figure:
 
 
 def larger(table: pd.DataFrame) -> Figure:
-    """Scores one size up, at both kinds of weights; of `transfer_larger.levels`."""
-    return plots.intervals(
-        table, "score", series="weights", xlabel="zero-shot transfer score", width=5
-    )
+    """Accuracies one size up, at both kinds of weights; of `transfer_larger.levels`."""
+    xlabel = "zero-shot accuracy, mean of four tasks (%)"
+    return plots.intervals(table, "score", series="weights", xlabel=xlabel, width=5)
