@@ -49,7 +49,10 @@ from vjepa_lib.analysis import (
     factorial4,
     observations,
     transfer_answer,
+    transfer_beside,
+    transfer_evidence,
     transfer_factorial,
+    transfer_larger,
     transfer_learned,
     transfer_mechanisms,
     transfer_reasons,
@@ -58,11 +61,11 @@ from vjepa_lib.analysis import (
     transfer_why,
 )
 from vjepa_lib.show import notebook, plots, strips, transfer
-from vjepa_lib.study import kept, transfer_recorded
+from vjepa_lib.study import kept
 
 nb = notebook.open_notebook("16_zero_shot_transfer", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
-# Of the profile small, all recorded runs.
-evidence = transfer_answer.Evidence(transfer_recorded.load(), curves=transfer_recorded.curves())
+# Of the profile small, and one size up: all recorded runs.
+evidence = transfer_evidence.gathered()
 runs = sorted(set(evidence.own().run))
 print(transfer_answer.recorded(evidence))
 
@@ -358,6 +361,74 @@ if len(again):
     nb.out.figure(fig, "learned_again", again, caption, runs)
 for ask in (transfer_factorial.one_beside, transfer_factorial.learned_again):
     print(ask(evidence) or "No two seeds have all sixteen cells.")
+
+# %% [markdown]
+# ## One size up
+#
+# All of this is of encoders with 0.2 million weights and clips of 32 px. Are these findings about
+# the objectives, or about this size? The six objectives once more on clips of 112 px and 16 frames,
+# with an encoder of 17 times as many weights, in the same worlds and with the same weights of the
+# terms. No network of that size was trained with labels, so this is plain accuracy; a hollow dot
+# has the weights that the small size chose, and stands for a run or two. Compare the order of the
+# filled dots with that of the scores above.
+
+# %%
+larger = transfer_larger.levels(evidence)
+if len(larger):
+    caption = "Zero-shot accuracy one size up; means over seeds with t intervals"
+    nb.out.figure(transfer.larger(larger), "larger", larger, caption)
+for ask in (transfer_larger.one_size_up, transfer_larger.turned):
+    print(ask(evidence) or "Nothing of that size is recorded.")
+
+# %% [markdown]
+# Where does it differ from the small size? Two things can be looked at: on which tasks, and how far
+# the contrast was learned. An encoder that is trained for as many steps as the small one, with the
+# weight that suits the small one, may have hardly begun with VCLR: then VCLR alone is a weak
+# opponent. Look at whether every task goes the same way, and at VCLR's own loss.
+
+# %%
+apart = transfer_larger.by_task(evidence)
+if len(apart):
+    fig = transfer.larger_tasks(apart)
+    caption = "The primary contrasts by task, one size up; t intervals over seeds, not corrected"
+    nb.out.figure(fig, "larger_tasks", apart, caption)
+for ask in (
+    transfer_larger.tasks_one_size_up,
+    transfer_larger.accuracies_one_size_up,
+    transfer_larger.contrast_learned,
+):
+    print(ask(evidence) or "Nothing of that size is recorded.")
+
+# %% [markdown]
+# ## Other contrasts, halves, released forms
+#
+# VCLR is one way to contrast. The paper's own, LTC, sets a token against the same place one step
+# later, at the paper's weight; IIC sets clips against each other and against themselves with their
+# time broken, at a weight that makes its gradient as long as LTC's
+# ([12](12_contrastive_learning.ipynb)). A filled dot is what the contrast adds to the objective of
+# its row, a hollow one what that objective adds to the contrast. A row with both dots right of zero
+# is a combination that pays. Which contrast is worth something alone (the first row)?
+
+# %%
+others = transfer_beside.contrasts(evidence)
+if len(others):
+    caption = "What contrasts and objectives add to each other; t intervals over seeds"
+    nb.out.figure(transfer.beside(others), "beside", others, caption, runs)
+for ask in (transfer_beside.other_contrasts, transfer_beside.above_both):
+    print(ask(evidence) or "No other contrast is recorded.")
+
+# %% [markdown]
+# FWM keeps one half of the channels still and LD moves the other, so VCLR could be asked of one
+# half alone. And the released code trains other objectives than the paper describes (see
+# [02](02_claims_audit.ipynb)). Look at whether either moves the score as far as the contrasts
+# above do.
+
+# %%
+variations = transfer_beside.variations(evidence)
+if len(variations):
+    caption = "Halves against the whole latent, released forms against described; t intervals"
+    nb.out.figure(transfer.variations(variations), "variations", variations, caption)
+print(transfer_beside.halves_and_forms(evidence) or "No half or released form is recorded.")
 
 # %% [markdown]
 # ## The other direction

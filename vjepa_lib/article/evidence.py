@@ -55,7 +55,7 @@ class Evidence:
     answers : evidence -> the answer in a few sentences.
     curves : of `transfer_recorded.curves`: sources read while the runs trained.
     mechanisms : what kept encoders were measured at; None where they were not.
-    larger : the transfer study one size up; None where it is not recorded.
+    larger, larger_runs : the transfer study one size up; None where it is not recorded.
     """
 
     results: pd.DataFrame
@@ -70,6 +70,7 @@ class Evidence:
     curves: pd.DataFrame | None = None
     mechanisms: Mechanisms | None = None
     larger: transfer_answer.Evidence | None = None
+    larger_runs: pd.DataFrame | None = None
 
     @property
     def mark(self) -> str:
@@ -158,4 +159,5 @@ def gather(
         curves=curves,
         mechanisms=Mechanisms(transfer_mechanisms.load(folder), readings, curves),
         larger=transfer_evidence.one_size_up(folder),
+        larger_runs=transfer_recorded.runs(transfer_recorded.LARGER, folder),
     )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from vjepa_lib.analysis import transfer_elsewhere, transfer_factorial, transfer_learned
+from vjepa_lib.analysis import (
+    transfer_beside,
+    transfer_elsewhere,
+    transfer_factorial,
+    transfer_learned,
+)
 from vjepa_lib.analysis.statistics import ALPHA
 from vjepa_lib.article import pictures, statements, tables
 from vjepa_lib.article.evidence import Evidence
@@ -18,6 +23,7 @@ from vjepa_lib.show.document.blocks import (
     words,
 )
 from vjepa_lib.show.gallery import Gallery
+from vjepa_lib.study import transfer_medium
 
 
 def abstract(evidence: Evidence) -> tuple[Block, ...]:
@@ -39,6 +45,42 @@ def abstract(evidence: Evidence) -> tuple[Block, ...]:
     said = [statements.claims_held(evidence), *statements.missing(evidence)]
     blocks.append(Paragraph((" ".join(said),)))
     return tuple(blocks)
+
+
+def _beside(evidence: Evidence, gallery: Gallery) -> list[Block]:
+    """One size up, and other contrasts: what is recorded beside the planned study."""
+    found: list[Block] = []
+    if evidence.larger is not None:
+        size = transfer_medium.PROFILE.encoder
+        found.append(
+            pictures.larger(
+                gallery,
+                evidence,
+                words(
+                    "One size up: clips of {px} px and {f} frames, an encoder of width {w} and "
+                    "depth {d}. Zero-shot accuracy, mean over the four tasks, and t intervals over "
+                    "seeds; hollow: weights that the small size chose, single runs. "
+                    "Runs: [@runs-larger].",
+                    px=str(size.height),
+                    f=str(size.frames),
+                    w=str(size.width),
+                    d=str(size.depth),
+                ),
+            )
+        )
+    if len(transfer_beside.contrasts(evidence.zero_shot)):
+        found.append(
+            pictures.beside(
+                gallery,
+                evidence,
+                words(
+                    "What contrasts (LTC, IIC, VCLR) and objectives add to each other in the "
+                    "transfer score ([@eq-score]); t intervals over seeds, not corrected. "
+                    "Runs: [@runs-transfer]."
+                ),
+            )
+        )
+    return found
 
 
 def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
@@ -126,6 +168,7 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
                 ),
             ),
         ]
+    blocks += _beside(evidence, gallery)
     if detail:
         blocks += [paragraph("In detail, each sentence made from the recorded runs:")]
         blocks += [Bullets(detail)]
@@ -359,4 +402,7 @@ def runs(evidence: Evidence) -> Section:
             "runs-transfer", evidence.transfer_runs, words(caption, what="transfer study")
         ),
     ]  # fmt: skip
+    if evidence.larger is not None:
+        told = words(caption, what="transfer study one size up")
+        blocks.append(tables.runs_table("runs-larger", evidence.larger_runs, told))
     return Section("runs", "Runs", tuple(blocks))

@@ -13,7 +13,9 @@ from vjepa_lib.analysis import (
     selection,
     statistics,
     transfer_answer,
+    transfer_beside,
     transfer_factorial,
+    transfer_larger,
     transfer_learned,
     transfer_score,
     transfer_views,
@@ -141,6 +143,22 @@ def effects(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """The fifteen effects of the factorial, on the score and on log odds."""
     data = transfer_factorial.effects(evidence.zero_shot)
     return _recorded(gallery, evidence, "fig-effects", transfer.effects(data), data, caption)
+
+
+def larger(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
+    """Accuracies one size up, at both kinds of weights."""
+    data = transfer_larger.levels(evidence.zero_shot)
+    own = replace(gallery, profile=f"{transfer_recorded.LARGER}, recorded")
+    return _kept(
+        own, "fig-larger", transfer.larger(data), data, caption,
+        sources=[RECORDED], runs=sorted(evidence.larger_runs.run),
+    )  # fmt: skip
+
+
+def beside(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
+    """What contrasts and objectives add to each other."""
+    data = transfer_beside.contrasts(evidence.zero_shot)
+    return _recorded(gallery, evidence, "fig-beside", transfer.beside(data), data, caption)
 
 
 def interactions(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:

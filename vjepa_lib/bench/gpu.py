@@ -5,6 +5,7 @@ Every form is measured by itself, so one that a GPU or a compiler cannot take co
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -102,6 +103,9 @@ def on_gpu(
         failed: dict[str, list[str]] = {}  # reason -> forms
         for said, form in FORMS.items():
             one = _tried(setup, form, rounds, device, matrix)
+            # At once: a compiler may take longer than one waits for it.
+            how = f"{1e3 * one.step:.1f} ms" if isinstance(one, Taken) else f"not measured, {one}"
+            print(f"{name}, {said}: {how}", file=sys.stderr, flush=True)
             if isinstance(one, Taken):
                 taken[said] = one
             else:

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from vjepa_lib.analysis import transfer_beside, transfer_learned, transfer_views
+from vjepa_lib.analysis.transfer_score import TITLES
 from vjepa_lib.show import plots
 
 SCALES = {"points": "points of the score", "logits": "log odds"}
@@ -82,3 +83,19 @@ def larger(table: pd.DataFrame) -> Figure:
     """Accuracies one size up, at both kinds of weights; of `transfer_larger.levels`."""
     xlabel = "zero-shot accuracy, mean of four tasks (%)"
     return plots.intervals(table, "score", series="weights", xlabel=xlabel, width=5)
+
+
+def larger_tasks(table: pd.DataFrame) -> Figure:
+    """The primary contrasts by task one size up; of `transfer_larger.by_task`."""
+    named = [
+        f"{TITLES[r.whole]} minus {TITLES[r.part]}".replace(" with ", " + ")
+        for r in table.itertuples()
+    ]
+    return plots.intervals(
+        table.assign(contrast=[n.replace(" minus ", "\nminus ") for n in named]),
+        "effect",
+        rows="task",
+        panel="contrast",
+        zero=True,
+        xlabel="points of accuracy",
+    )
