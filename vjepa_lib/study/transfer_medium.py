@@ -1,8 +1,8 @@
 """The transfer study one size up: clips of 112 px and 16 frames, a wider and deeper encoder.
 
 The worlds, questions, shifts and readings are those of the study; clips, networks and heads are
-larger (17 times the weights), and the attentive reader is left out. It is meant for a GPU (docs/analysis_plan.md says
-which of its runs there are).
+larger (17 times the weights), and the attentive reader is left out. It is meant for a GPU
+(docs/analysis_plan.md says which of its runs there are).
 """
 
 from __future__ import annotations
