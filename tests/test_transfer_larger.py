@@ -104,11 +104,11 @@ def test_single_runs_are_shown_without_an_interval(evidence):
 
 
 def test_it_is_said_which_contrasts_turn_round(evidence):
-    assert "4 have the same outcome" in transfer_larger.turned(evidence_of(study_of(LEVELS, SEEDS)))
+    assert "the same for 4 of the 4" in transfer_larger.turned(evidence_of(study_of(LEVELS, SEEDS)))
     lower = study_of(LEVELS | {"vclr": 80}, SEEDS)
     said = transfer_larger.turned(evidence_of(lower))
     assert "LD with VCLR against VCLR (above there, below here)" in said
-    assert "3 have the same outcome" in said
+    assert "the same for 3 of the 4" in said
 
 
 def test_tasks_stand_apart_and_the_digits_beside_them(evidence):

@@ -97,10 +97,9 @@ def variations(e: Evidence) -> pd.DataFrame:
 def other_contrasts(e: Evidence) -> str | None:
     """What LTC and IIC do alone and beside factorized objectives."""
     found = contrasts(e)
+    found = found[found.contrast != "VCLR"]  # told by the factorial
     said = []
     for contrast, rows in found.groupby("contrast", sort=False):
-        if contrast == "VCLR":  # told by the factorial
-            continue
         alone = [r for r in rows.itertuples() if r.variant == "baseline"]
         words = [f"{contrast} alone {told(r)} against the baseline" for r in alone]
         for whole, pair in rows[rows.variant != "baseline"].groupby("whole", sort=False):

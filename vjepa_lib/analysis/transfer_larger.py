@@ -135,8 +135,9 @@ def turned(e: Evidence) -> str | None:
         if {small, large} == {"above", "below"}
     ]
     same = sum(small == large for _, small, large in both)
-    return f"Of the {len(both)} planned contrasts {same} have the same outcome at both sizes" + (
-        f"; turned round: {', '.join(turns)}." if turns else "; none is turned round."
+    return (
+        f"The outcome at both sizes is the same for {same} of the {len(both)} planned contrasts"
+        + (f"; turned round: {', '.join(turns)}." if turns else "; none is turned round.")
     )
 
 

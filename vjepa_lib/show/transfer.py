@@ -66,16 +66,12 @@ def beside(table: pd.DataFrame) -> Figure:
 
 def variations(table: pd.DataFrame) -> Figure:
     """Halves and released forms; of `transfer_beside.variations`."""
-    named = [
-        f"{transfer_beside.title(r.whole)} minus {transfer_beside.title(r.part)}"
-        for r in table.itertuples()
-    ]
     return plots.intervals(
-        table.assign(contrast=named),
+        table.assign(row=[transfer_beside.title(v) for v in table.whole]),
         "effect",
-        rows="contrast",
+        rows="row",
         zero=True,
-        xlabel="points of the score",
+        xlabel="points over the whole latent, or over the form as described",
     )
 
 
@@ -87,15 +83,16 @@ def larger(table: pd.DataFrame) -> Figure:
 
 def larger_tasks(table: pd.DataFrame) -> Figure:
     """The primary contrasts by task one size up; of `transfer_larger.by_task`."""
-    named = [
-        f"{TITLES[r.whole]} minus {TITLES[r.part]}".replace(" with ", " + ")
+    named = {
+        (r.whole, r.part): f"{TITLES[r.whole]}\nminus {TITLES[r.part]}".replace(" with ", " + ")
         for r in table.itertuples()
-    ]
+    }
     return plots.intervals(
-        table.assign(contrast=[n.replace(" minus ", "\nminus ") for n in named]),
+        table.assign(contrast=[named[r.whole, r.part] for r in table.itertuples()]),
         "effect",
         rows="task",
         panel="contrast",
         zero=True,
         xlabel="points of accuracy",
+        names={name: name for name in named.values()},
     )
