@@ -358,6 +358,15 @@ def limits(evidence: Evidence) -> Section:
             "answer. What other weights do in the transfer study stands in [@zero-shot]."
         ),
     ]
+    if evidence.larger is not None:
+        points.append(
+            words(
+                "One size up nobody chose a rate or a length of the training, no network was "
+                "trained with labels, and accuracies stand in the place of scores. Where it "
+                "differs from the small size, the size itself, the training and the weight of the "
+                "contrast are not told apart."
+            )
+        )
     points += [(said,) for said in statements.missing(evidence)]
     return Section("limits", "Limits", (Bullets(tuple(points)),))
 
