@@ -394,6 +394,7 @@ if len(apart):
     nb.out.figure(fig, "larger_tasks", apart, caption)
 for ask in (
     transfer_larger.tasks_one_size_up,
+    transfer_larger.readings_one_size_up,
     transfer_larger.accuracies_one_size_up,
     transfer_larger.contrast_learned,
 ):
@@ -548,16 +549,16 @@ for ask in (transfer_why.not_displaced, transfer_why.at_home, transfer_why.predi
 # distance to VCLR). RankMe, the usual measure of collapse, was expected to order the objectives as
 # transfer does; the sentence on ranks says whether it does.
 #
-# What is open. One size up nobody chose a rate or a length for the training, and the weight of VCLR
-# is the one that suits the small size: where the two sizes differ, the size itself, the training and
-# that weight are not told apart. The share of each term in the gradient is not in the recorded
-# curves, only the length of all of them together; [15](15_what_the_gradients_reach.ipynb) has it for
-# the first steps. A probe trained anew has fewer labels in the target than the source's probe had,
-# so what it does not read is not proven gone. The encoders whose contents are measured have the
-# study's weights; what LD at another weight does to those contents is not measured. Rates were not
-# chosen for every objective (two others are shown among the settings), widths were not given a
-# schedule of their own, and a seed on another machine is another draw: see the
-# [plan's deviations](../docs/analysis_plan.md) for what was trained where.
+# What is open. One size up nobody chose a rate or a length for the training, and the weight of
+# VCLR is the one that suits the small size: where the two sizes differ, the size itself, the
+# training and that weight are not told apart. The share of each term in the gradient is not in the
+# recorded curves, only the length of all of them together; [15](15_what_the_gradients_reach.ipynb)
+# has it for the first steps. A probe trained anew has fewer labels in the target than the source's
+# probe had, so what it does not read is not proven gone. The encoders whose contents are measured
+# have the study's weights; what LD at another weight does to those contents is not measured. Rates
+# were not chosen for every objective (two others are shown among the settings), widths were not
+# given a schedule of their own, and a seed on another machine is another draw: see the [plan's
+# deviations](../docs/analysis_plan.md) for what was trained where.
 
 # %% [markdown]
 # ## What we found

@@ -123,6 +123,17 @@ def test_tasks_stand_apart_and_the_digits_beside_them(evidence):
     assert "below on" in said and "appearance -3" in said
 
 
+def test_other_readings_are_asked_and_those_that_are_missing_are_not(evidence):
+    said = transfer_larger.readings_one_size_up(evidence)
+    # Three of the readings are recorded: the farthest severity, a probe trained anew, the source.
+    assert "Under the 3 other readings" in said
+    assert "LD with VCLR against VCLR below under zero-shot farthest, re-trained, source" in said
+    rows = evidence.larger.readings.copy()
+    rows.loc[(rows.variant == "ld+vclr") & (rows.fitted == "target"), "top1"] += 40
+    said = transfer_larger.readings_one_size_up(evidence_of(rows))
+    assert "above under re-trained and below under zero-shot farthest, source" in said
+
+
 def test_without_larger_runs_nothing_is_said(evidence):
     own = evidence.larger.readings
     for e in (evidence_of(None), evidence_of(own[own.variant == "random_init"])):
@@ -131,6 +142,7 @@ def test_without_larger_runs_nothing_is_said(evidence):
             transfer_larger.turned,
             transfer_larger.accuracies_one_size_up,
             transfer_larger.tasks_one_size_up,
+            transfer_larger.readings_one_size_up,
             transfer_larger.contrast_learned,
         ):
             assert ask(e) is None

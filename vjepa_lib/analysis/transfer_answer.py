@@ -32,6 +32,7 @@ from vjepa_lib.analysis.transfer_factorial import combined, factorial, learned_a
 from vjepa_lib.analysis.transfer_larger import (
     accuracies_one_size_up,
     one_size_up,
+    readings_one_size_up,
     tasks_one_size_up,
     turned,
 )
@@ -241,6 +242,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     learned_again,
     turned,
     tasks_one_size_up,
+    readings_one_size_up,
     accuracies_one_size_up,
     learned_one_size_up,
     other_contrasts,

@@ -181,6 +181,24 @@ def tasks_one_size_up(e: Evidence) -> str | None:
     )
 
 
+def readings_one_size_up(e: Evidence) -> str | None:
+    """What other readings say of the contrasts with VCLR one size up, at the study's weights."""
+    others = [r for r in transfer_score.READINGS if r != "zero-shot"]
+    tables = [contrasts(e, r).assign(asked=r) for r in others]
+    found = pd.concat([t[t.weights == STUDY] for t in tables if len(t)] or tables[:1])
+    found = found[found.part == "vclr"]
+    if found.empty:
+        return None
+    said = "; ".join(
+        f"{TITLES[whole]} against VCLR {ways(rows, 'asked', 'under') or 'clear under none'}"
+        for whole, rows in found.groupby("whole", sort=False)
+    )
+    return (
+        f"Under the {found.asked.nunique()} other readings one size up (each corrected by Holm): "
+        f"{said}."
+    )
+
+
 def contrast_learned(e: Evidence) -> str | None:
     """How far VCLR's own loss falls one size up, beside the small size."""
     if e.larger is None:
