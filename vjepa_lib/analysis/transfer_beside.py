@@ -10,7 +10,7 @@ import pandas as pd
 
 from vjepa_lib import study
 from vjepa_lib.analysis import transfer_factorial, transfer_score
-from vjepa_lib.analysis.transfer_evidence import Evidence, side, told
+from vjepa_lib.analysis.transfer_evidence import Evidence, once, side, told
 from vjepa_lib.analysis.transfer_score import TITLES
 from vjepa_lib.study.variants import HALVES, combined
 
@@ -35,6 +35,7 @@ def title(variant: str) -> str:
     return f"{TITLES[objective]} with {contrast.upper()}" if objective else contrast.upper()
 
 
+@once
 def _scores(e: Evidence) -> pd.DataFrame:
     """Scores of all rows on the factorial's seeds; forms as released under names of their own."""
     seeds = transfer_factorial.seeds(e)
@@ -59,6 +60,7 @@ def _named(e: Evidence, pairs: list[tuple[str, str]], family: str) -> pd.DataFra
     return found.assign(side=sides)
 
 
+@once
 def contrasts(e: Evidence) -> pd.DataFrame:
     """What each contrast brings an objective, and what the objective brings the contrast.
 
@@ -82,6 +84,7 @@ def contrasts(e: Evidence) -> pd.DataFrame:
     return pd.concat([columns, found], axis=1)
 
 
+@once
 def variations(e: Evidence) -> pd.DataFrame:
     """VCLR on either half minus VCLR on the whole latent; released forms minus described ones.
 

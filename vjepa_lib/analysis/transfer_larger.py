@@ -11,7 +11,7 @@ import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_learned, transfer_score
 from vjepa_lib.analysis.transfer_elsewhere import settled, weights
-from vjepa_lib.analysis.transfer_evidence import Evidence, judged, side, ways
+from vjepa_lib.analysis.transfer_evidence import Evidence, judged, once, side, ways
 from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, PRIMARY, TITLES
 from vjepa_lib.analysis.transfer_settings import in_words
 from vjepa_lib.datasets import worlds
@@ -22,12 +22,14 @@ UNTRAINED = "random_init"
 LEAST_SEEDS = 3  # of a mean with an interval
 
 
+@once
 def settings(e: Evidence) -> dict[str, dict[str, str]]:
     """Whose weights -> variant -> what is changed in it; '' for nothing."""
     plain = dict.fromkeys(DECISIVE, "")
     return {STUDY: plain, CHOSEN: plain | settled(weights(e))}
 
 
+@once
 def accuracies(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
     """Accuracies of the larger encoders at the study's weights and at the chosen ones.
 
@@ -53,6 +55,7 @@ def accuracies(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
+@once
 def contrasts(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
     """The primary contrasts of `accuracies`; Holm within whose weights.
 
@@ -141,6 +144,7 @@ def turned(e: Evidence) -> str | None:
     )
 
 
+@once
 def by_task(e: Evidence) -> pd.DataFrame:
     """The primary contrasts of each rendered task one size up, and in the held-out world.
 

@@ -45,7 +45,7 @@ def guessed() -> float:
     return guessing(options["queue"], run.train.schedule.batch, options["segments"])
 
 
-def ends(curves: pd.DataFrame, variants: Sequence[str] = WITH_CONTRAST) -> pd.DataFrame:
+def ends(curves: pd.DataFrame, variants: tuple[str, ...] = WITH_CONTRAST) -> pd.DataFrame:
     """Where VCLR's own loss ends in every run that trains all parts of VCLR.
 
     Parameters
