@@ -369,7 +369,7 @@ for ask in (transfer_factorial.one_beside, transfer_factorial.learned_again):
 # the objectives, or about this size? The six objectives once more on clips of 112 px and 16 frames,
 # with an encoder of 17 times as many weights, in the same worlds and with the same weights of the
 # terms. No network of that size was trained with labels, so this is plain accuracy; a hollow dot
-# has the weights that the small size chose, and stands for a run or two. Compare the order of the
+# has the weights that the small size chose, and is one run. Compare the order of the
 # filled dots with that of the scores above.
 
 # %%
@@ -397,6 +397,8 @@ for ask in (
     transfer_larger.readings_one_size_up,
     transfer_larger.accuracies_one_size_up,
     transfer_larger.contrast_learned,
+    transfer_larger.settled_one_size_up,
+    transfer_larger.at_edges,
 ):
     print(ask(evidence) or "Nothing of that size is recorded.")
 

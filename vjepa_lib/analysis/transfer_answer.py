@@ -31,8 +31,10 @@ from vjepa_lib.analysis.transfer_evidence import (
 from vjepa_lib.analysis.transfer_factorial import combined, factorial, learned_again, one_beside
 from vjepa_lib.analysis.transfer_larger import (
     accuracies_one_size_up,
+    at_edges,
     one_size_up,
     readings_one_size_up,
+    settled_one_size_up,
     tasks_one_size_up,
     turned,
 )
@@ -245,6 +247,8 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     readings_one_size_up,
     accuracies_one_size_up,
     learned_one_size_up,
+    settled_one_size_up,
+    at_edges,
     other_contrasts,
     above_both,
     halves_and_forms,

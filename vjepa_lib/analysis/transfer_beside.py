@@ -128,7 +128,7 @@ def above_both(e: Evidence) -> str | None:
     below = sum("below" in sides for sides in pairs)
     return (
         f"Of these {len(pairs)} combinations {above} lie above both parts and {below} below one of "
-        "them, by intervals that are not corrected."
+        f"them, by intervals of {_seeds(rows)} seeds that are not corrected."
     )
 
 

@@ -237,4 +237,10 @@ def _p(p: float) -> str:
 
 
 def _same(row, margin: float) -> str:
-    return f"; the same within {margin:g} points" if side(row) == "same" else ""
+    if not row.equivalent:
+        return ""
+    return (
+        f"; the same within {margin:.2g} points"
+        if side(row) == "same"
+        else (f"; clear, but within {margin:.2g} points")
+    )

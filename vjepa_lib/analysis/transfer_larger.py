@@ -10,8 +10,16 @@ from __future__ import annotations
 import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_learned, transfer_score
-from vjepa_lib.analysis.transfer_elsewhere import settled, weights
-from vjepa_lib.analysis.transfer_evidence import Evidence, judged, once, side, ways
+from vjepa_lib.analysis.transfer_elsewhere import SIDES, settled, weights
+from vjepa_lib.analysis.transfer_evidence import (
+    Evidence,
+    against,
+    judged,
+    once,
+    side,
+    told,
+    ways,
+)
 from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, PRIMARY, TITLES
 from vjepa_lib.analysis.transfer_settings import in_words
 from vjepa_lib.datasets import worlds
@@ -19,7 +27,7 @@ from vjepa_lib.study import transfer_medium
 
 STUDY, CHOSEN = "as in the study", "as the small size chose"
 UNTRAINED = "random_init"
-LEAST_SEEDS = 3  # of a mean with an interval
+LEAST_SEEDS = 3  # of a mean that is shown
 
 
 @once
@@ -56,6 +64,14 @@ def accuracies(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
 
 
 @once
+def margin(e: Evidence) -> float:
+    """The margin of the score in points of accuracy, by what those are worth at the small size."""
+    small = e.readings
+    known = not small.empty and (small.kind == "supervised").any()
+    return e.margin / float(e.shares().points.mean()) if known else e.margin
+
+
+@once
 def contrasts(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
     """The primary contrasts of `accuracies`; Holm within whose weights.
 
@@ -70,7 +86,7 @@ def contrasts(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
         # What no choice has changed is told at the study's weights.
         own = [p for p in PRIMARY if whose == STUDY or any(changed[whose][v] for v in p)]
         family = f"one size up, {whose}"
-        found = transfer_score.contrasts(rows, own, None, (), family, e.margin)
+        found = transfer_score.contrasts(rows, own, None, (), family, margin(e))
         if len(found):
             out.append(found.assign(weights=whose))
     return pd.concat(out[1:] or out, ignore_index=True)
@@ -82,28 +98,27 @@ def levels(e: Evidence) -> pd.DataFrame:
     Returns
     -------
     DataFrame with `variant`, `weights`, `setting` (in words) and those of
-    `transfer_score.interval`, whose ends are NaN below `LEAST_SEEDS` seeds. An objective whose
-    weights the choice left alone stands once.
+    `transfer_score.interval`; below `LEAST_SEEDS` seeds a row a run, without an interval. An
+    objective whose weights the choice left alone stands once.
     """
     table, changed, out = accuracies(e), settings(e), []
+
+    def add(rows: pd.Series, **named: str) -> None:
+        groups = [rows] if len(rows) >= LEAST_SEEDS else [rows.iloc[[i]] for i in range(len(rows))]
+        out.extend(named | transfer_score.interval(group) for group in groups)
+
     if e.larger is not None:
         plain = transfer_score.accuracies(e.larger.own())
-        rows = plain[plain.variant == UNTRAINED].score
-        if len(rows):
-            named = {"variant": UNTRAINED, "weights": STUDY, "setting": "untrained"}
-            out.append(named | transfer_score.interval(rows))
+        own = plain[plain.variant == UNTRAINED].score
+        add(own, variant=UNTRAINED, weights=STUDY, setting="untrained")
     for variant in DECISIVE:
         for whose in changed:
             words = changed[whose][variant]
-            rows = table[(table.variant == variant) & (table.weights == whose)]
-            if rows.empty or (whose == CHOSEN and not words):
+            if whose == CHOSEN and not words:
                 continue
-            named = {"variant": variant, "weights": whose, "setting": in_words(words)}
-            out.append(named | transfer_score.interval(rows.score))
-    found = pd.DataFrame(out)
-    if len(found):
-        found.loc[found.n_seeds < LEAST_SEEDS, ["low", "high"]] = float("nan")
-    return found
+            own = table[(table.variant == variant) & (table.weights == whose)].score
+            add(own, variant=variant, weights=whose, setting=in_words(words))
+    return pd.DataFrame(out)
 
 
 def one_size_up(e: Evidence) -> str | None:
@@ -111,7 +126,7 @@ def one_size_up(e: Evidence) -> str | None:
     found = contrasts(e)
     said = []
     for whose, rows in found.groupby("weights", sort=False):
-        if verdicts := judged(rows, e.margin):
+        if verdicts := judged(rows, margin(e)):
             said.append(f"with weights {whose} ({_seeds(rows)} seeds) {verdicts}")
     if not said:
         return None
@@ -120,27 +135,58 @@ def one_size_up(e: Evidence) -> str | None:
     return (
         f"One size up (clips of {size.height} px and {size.frames} frames, an encoder of width "
         f"{size.width} and depth {size.depth}{', on '.join(['', *made_on])}; points of accuracy), "
-        f"{'. At the same size, '.join(said)}."
+        f"{'. At the same size, '.join(said)}{_other_way(e)}{_alone(e)}."
+    )
+
+
+def _other_way(e: Evidence) -> str:
+    """Tasks on which every combination is on the other side of VCLR than in the mean."""
+    means = contrasts(e)
+    means = means[(means.weights == STUDY) & (means.part == "vclr")].set_index("whole").effect
+    rows = by_task(e)
+    rows = rows[(rows.part == "vclr") & (rows.task != "digits")]
+    against_mean = rows[rows.effect * rows.whole.map(means) < 0]
+    said = [
+        f"{task} ({' and '.join(f'{x:+.1f}' for x in part.effect)})"
+        for task, part in against_mean.groupby("task", sort=False)
+        if len(part) == len(means)
+    ]
+    return f". Against VCLR the other way on {', '.join(said)}" if said else ""
+
+
+def _alone(e: Evidence) -> str:
+    """What VCLR alone has over the baseline at both sizes: how strong an opponent it is."""
+    own = accuracies(e)
+    small = transfer_score.accuracies(e.own())
+    small = small[small.seed.isin(DECISIVE_SEEDS)]
+    told_both = []
+    for table in (own[own.weights == STUDY], small):
+        found = transfer_score.contrasts(table, [("vclr", "baseline")], None, (), "alone", e.margin)
+        told_both += [told(r) for r in found.itertuples()]
+    if len(told_both) < 2:
+        return ""
+    return (
+        f". There VCLR alone is {told_both[0]} over the baseline; at the small size, in accuracy "
+        f"too, {told_both[1]}"
     )
 
 
 def turned(e: Evidence) -> str | None:
-    """Which planned contrasts lie on the other side one size up, at the study's weights."""
+    """Which planned contrasts come out differently one size up, at the study's weights."""
     found = contrasts(e)
     found = found[found.weights == STUDY]
     if found.empty or not e.has_decisive:
         return None
     planned = {(r.whole, r.part): side(r) for r in e.contrasts().itertuples()}
     both = [(r, planned[r.whole, r.part], side(r)) for r in found.itertuples()]
-    turns = [
-        f"{TITLES[r.whole]} against {TITLES[r.part]} ({small} there, {large} here)"
+    other = [
+        f"{against(r)} ({SIDES[small]} there, {SIDES[large]} here)"
         for r, small, large in both
-        if {small, large} == {"above", "below"}
+        if small != large
     ]
-    same = sum(small == large for _, small, large in both)
     return (
-        f"The outcome at both sizes is the same for {same} of the {len(both)} planned contrasts"
-        + (f"; turned round: {', '.join(turns)}." if turns else "; none is turned round.")
+        f"At both sizes {len(both) - len(other)} of the {len(both)} planned contrasts come out "
+        f"alike (asked after the results){'; not so ' if other else ''}{', '.join(other)}."
     )
 
 
@@ -157,12 +203,12 @@ def by_task(e: Evidence) -> pd.DataFrame:
         return pd.DataFrame(columns=["task", "whole", "part"])
     own = e.larger.own()
     tables = [
-        transfer_score.accuracies(own[own.task == task]).assign(task=task) for task in worlds.TASKS
+        transfer_score.accuracies(own, tasks=[task]).assign(task=task) for task in worlds.TASKS
     ]
     tables.append(transfer_score.held_out(own).assign(task="digits"))
     table = pd.concat(tables, ignore_index=True)
     family = "one size up, by task"
-    return transfer_score.contrasts(table, PRIMARY, None, ["task"], family, e.margin)
+    return transfer_score.contrasts(table, PRIMARY, None, ["task"], family, margin(e))
 
 
 def tasks_one_size_up(e: Evidence) -> str | None:
@@ -180,31 +226,34 @@ def tasks_one_size_up(e: Evidence) -> str | None:
         for task, part in rows.groupby("task", sort=False)
     )
     return (
-        f"By task one size up (Holm over {len(found)} contrasts, the held-out digits among them): "
-        f"{'; '.join(said)}. In points of accuracy, in this order: {numbers}."
+        f"By task one size up (asked after the results; Holm over {len(found)} contrasts, the "
+        f"held-out digits among them): {'; '.join(said)}. In points of accuracy, in this order: "
+        f"{numbers}."
     )
 
 
 def readings_one_size_up(e: Evidence) -> str | None:
-    """What other readings say of the contrasts with VCLR one size up, at the study's weights."""
+    """What other readings say of the contrasts one size up, at the study's weights, all of them."""
     others = [r for r in transfer_score.READINGS if r != "zero-shot"]
     tables = [contrasts(e, r).assign(asked=r) for r in others]
     found = pd.concat([t[t.weights == STUDY] for t in tables if len(t)] or tables[:1])
-    found = found[found.part == "vclr"]
     if found.empty:
         return None
-    said = "; ".join(
-        f"{TITLES[whole]} against VCLR {ways(rows, 'asked', 'under') or 'clear under none'}"
-        for whole, rows in found.groupby("whole", sort=False)
-    )
+    said = []
+    for _, rows in found.groupby(["whole", "part"], sort=False):
+        numbers = ", ".join(
+            f"{r.asked} {r.effect:+.1f}{'*' if side(r) in ('above', 'below') else ''}"
+            for r in rows.itertuples()
+        )
+        said.append(f"{against(next(rows.itertuples()))} {numbers}")
     return (
-        f"Under the {found.asked.nunique()} other readings one size up (each corrected by Holm): "
-        f"{said}."
+        f"Under the {found.asked.nunique()} other readings one size up (asked after the results; "
+        f"points of accuracy; a star: clear, each reading corrected by Holm): {'. '.join(said)}."
     )
 
 
 def contrast_learned(e: Evidence) -> str | None:
-    """How far VCLR's own loss falls one size up, beside the small size."""
+    """How far VCLR's own loss falls one size up, beside the small size: means and ranges."""
     if e.larger is None:
         return None
     small, large = (transfer_learned.ends(x.curves) for x in (e, e.larger))
@@ -214,13 +263,51 @@ def contrast_learned(e: Evidence) -> str | None:
     for variant in transfer_learned.WITH_CONTRAST:
         here, there = (t[t.variant == variant].loss for t in (large, small))
         if len(here) and len(there):
-            said.append(f"{TITLES[variant]} {here.mean():.1f} ({there.mean():.1f})")
+            said.append(f"{TITLES[variant]} {_range(here)} where the small ends at {_range(there)}")
     if not said:
         return None
     return (
-        "VCLR's own loss ends one size up (and at the small size) at "
-        f"{', '.join(said)}; guessing costs {transfer_learned.guessed():.1f}."
+        f"VCLR's own loss ends one size up at (least to most of the seeds) {', '.join(said)}; "
+        f"guessing costs {transfer_learned.guessed():.1f}."
     )
+
+
+def settled_one_size_up(e: Evidence) -> str | None:
+    """Whether sources had stopped moving one size up: read while the encoders trained."""
+    if e.larger is None or e.larger.curves.empty:
+        return None
+    looked = [f"source_{t}" for t in worlds.TASKS]
+    own = e.larger.curves[e.larger.curves.changed == ""]
+    if not set(looked) <= set(own):
+        return None
+    rows = own.dropna(subset=looked)
+    rows = rows.assign(source=rows[looked].mean(axis=1))
+    said = []
+    for variant in DECISIVE:
+        means = rows[rows.variant == variant].groupby("step").source.mean()
+        if len(means):
+            ranks = own[(own.variant == variant) & own.rank_me.notna()].groupby("step").rank_me
+            course = ", ".join(f"{x:.0f}" for x in means)
+            said.append(f"{TITLES[variant]} {course} % (RankMe {ranks.mean().iloc[-1]:.1f})")
+    if not said:
+        return None
+    return (
+        "Sources one size up, on their validation clips at every quarter of the training, mean of "
+        f"four tasks: {'; '.join(said)}. The rate falls to nothing, so the end is flat in any case."
+    )
+
+
+def at_edges(e: Evidence) -> str | None:
+    """How often the source's probe wanted another strength than its grid has, one size up."""
+    if e.larger is None:
+        return None
+    rows = e.larger.own()
+    rows = rows[rows.task.isin(worlds.TASKS) & (rows.severity == 0) & (rows.reading == "linear")]
+    shares = 100 * rows[rows.variant.isin(DECISIVE)].groupby("variant").at_edge.mean()
+    if shares.empty:
+        return None
+    said = ", ".join(f"{TITLES[v]} {shares[v]:.0f} %" for v in DECISIVE if v in shares)
+    return f"Probes of the sources at an edge of their strengths one size up: {said}."
 
 
 def accuracies_one_size_up(e: Evidence) -> str | None:
@@ -240,6 +327,10 @@ def accuracies_one_size_up(e: Evidence) -> str | None:
         "Zero-shot accuracy one size up (and on the sources), mean over tasks and seeds, at the "
         f"study's weights: {', '.join(said)}."
     )
+
+
+def _range(values: pd.Series) -> str:
+    return f"{values.mean():.1f} ({values.min():.1f} to {values.max():.1f})"
 
 
 def _seeds(rows: pd.DataFrame) -> str:

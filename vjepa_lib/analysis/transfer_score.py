@@ -178,32 +178,38 @@ def scores(found: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     return out[out.cells == out.cells.max()].drop(columns="cells").reset_index()
 
 
-def accuracies(readings: pd.DataFrame, reading: str = "zero-shot") -> pd.DataFrame:
+def accuracies(
+    readings: pd.DataFrame, reading: str = "zero-shot", tasks: Sequence[str] = tuple(worlds.TASKS)
+) -> pd.DataFrame:
     """What `scores` gives, in plain accuracy: for encoders whose ceiling was not measured.
 
     Parameters
     ----------
     reading : one of `READINGS`.
+    tasks : rendered tasks to take the mean of.
 
     Returns
     -------
     DataFrame with `variant`, `seed`, `changed`, `pretrained_on`, `score` (top-1 in percent, mean
-    over severities, shifts and rendered tasks), `clips`, `points`; runs lacking some are left out.
+    over severities, shifts and tasks), `clips`, `points`; runs that lack a world are left out.
 
     Raises
     ------
     ConfigError : unknown reading.
     """
-    return _plain(_asked(reading).rows(readings[readings.task.isin(worlds.TASKS)]))
+    asked = _asked(reading)
+    places = [p for p in worlds.places() if p[1] in asked.severities]
+    rows = asked.rows(readings[readings.task.isin(list(tasks))])
+    return _plain(rows, len(tasks) * len(places))
 
 
-def _plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean accuracy of every run that has all the readings that any has."""
+def _plain(rows: pd.DataFrame, cells: int) -> pd.DataFrame:
+    """Mean accuracy of every run that has all the readings asked for."""
     keys = ["variant", "seed", "changed", "pretrained_on"]
     out = rows.groupby(keys, sort=False).agg(
         score=("top1", "mean"), clips=("n_test", "sum"), cells=("top1", "size")
     )
-    return out[out.cells == out.cells.max()].drop(columns="cells").assign(points=1.0).reset_index()
+    return out[out.cells == cells].drop(columns="cells").assign(points=1.0).reset_index()
 
 
 def interval(found: pd.Series) -> dict[str, object]:
@@ -223,12 +229,7 @@ def held_out(readings: pd.DataFrame) -> pd.DataFrame:
     by, so accuracies stay as they are.
     """
     rows = readings[(readings.reading == "linear") & readings.task.isin(HELD_OUT)]
-    keys = ["variant", "seed", "changed", "pretrained_on"]
-    out = rows.groupby(keys, sort=False).agg(
-        score=("top1", "mean"), clips=("n_test", "sum"), cells=("top1", "size")
-    )
-    out = out[out.cells == len(HELD_OUT)].drop(columns="cells")
-    return out.assign(points=1.0).reset_index()
+    return _plain(rows, len(HELD_OUT))
 
 
 def contrasts(

@@ -59,7 +59,7 @@ def _beside(evidence: Evidence, gallery: Gallery) -> list[Block]:
                 words(
                     "One size up: clips of {px} px and {f} frames, an encoder of width {w} and "
                     "depth {d}. Zero-shot accuracy, mean over the four tasks, and t intervals over "
-                    "seeds; hollow: weights that the small size chose, single runs. "
+                    "seeds; hollow: weights that the small size chose, a run or two. "
                     "Runs: [@runs-larger].",
                     px=str(size.height),
                     f=str(size.frames),
@@ -362,9 +362,10 @@ def limits(evidence: Evidence) -> Section:
         points.append(
             words(
                 "One size up nobody chose a rate or a length of the training, no network was "
-                "trained with labels, and accuracies stand in the place of scores. Where it "
-                "differs from the small size, the size itself, the training and the weight of the "
-                "contrast are not told apart."
+                "trained with labels, and accuracies stand in the place of scores. Its runs have "
+                "half the small size's rate, bfloat16, a GPU, fewer labels and fewer test clips. "
+                "Where it differs from the small size, the size itself, the training and the "
+                "weight of the contrast are not told apart."
             )
         )
     points += [(said,) for said in statements.missing(evidence)]
