@@ -39,6 +39,9 @@ def title(variant: str) -> str:
 def _scores(e: Evidence) -> pd.DataFrame:
     """Scores of all rows on the factorial's seeds; forms as released under names of their own."""
     seeds = transfer_factorial.seeds(e)
+    if not seeds or not (e.readings.kind == "supervised").any():
+        columns = ["variant", "seed", "score", "clips", "points"]
+        return pd.DataFrame(columns=columns, dtype=float)
     tables = [transfer_score.scores(e.shares())]
     plain = e.readings[(e.readings.changed == "") & (e.readings.pretrained_on == "rendered")]
     reference = plain[plain.kind == "supervised"]

@@ -57,9 +57,9 @@ def _beside(evidence: Evidence, gallery: Gallery) -> list[Block]:
                 gallery,
                 evidence,
                 words(
-                    "One size up: clips of {px} px and {f} frames, an encoder of width {w} and "
-                    "depth {d}. Zero-shot accuracy, mean over the four tasks, and t intervals over "
-                    "seeds; hollow: weights that the small size chose, a run or two. "
+                    "The larger size: clips of {px} px and {f} frames, an encoder of width {w} and "
+                    "depth {d}. Zero-shot accuracy, mean over tasks, and t intervals over seeds; "
+                    "hollow: runs with the weights that the small size chose. "
                     "Runs: [@runs-larger].",
                     px=str(size.height),
                     f=str(size.frames),
@@ -361,9 +361,9 @@ def limits(evidence: Evidence) -> Section:
     if evidence.larger is not None:
         points.append(
             words(
-                "One size up nobody chose a rate or a length of the training, no network was "
+                "For the larger size nobody chose a rate or a length of the training, no network was "
                 "trained with labels, and accuracies stand in the place of scores. Its runs have "
-                "half the small size's rate, bfloat16, a GPU, fewer labels and fewer test clips. "
+                "a lower rate, less precision, a GPU, fewer labels and fewer test clips. "
                 "Where it differs from the small size, the size itself, the training and the "
                 "weight of the contrast are not told apart."
             )
