@@ -361,9 +361,9 @@ def limits(evidence: Evidence) -> Section:
     if evidence.larger is not None:
         points.append(
             words(
-                "For the larger size nobody chose a rate or a length of the training, no network was "
-                "trained with labels, and accuracies stand in the place of scores. Its runs have "
-                "a lower rate, less precision, a GPU, fewer labels and fewer test clips. "
+                "For the larger size nobody chose a rate or a length of the training, no network "
+                "was trained with labels, and accuracies stand in the place of scores. Its runs "
+                "have a lower rate, less precision, a GPU, fewer labels and fewer test clips. "
                 "Where it differs from the small size, the size itself, the training and the "
                 "weight of the contrast are not told apart."
             )
