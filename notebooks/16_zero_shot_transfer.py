@@ -251,10 +251,11 @@ print(observations.variance_over_time(variance))
 # ## Would other settings turn the answer round?
 #
 # Length of the training (600 steps in the study), width of encoder and predictor (64 channels),
-# VCLR without one of its three parts, and weights of the terms. The first row is the plan, on its
-# own ten seeds; the second is the study on the three seeds of all rows below it, which the plan
-# does not use. Compare rows with the second one: three seeds are few, and another three would move
-# it. Look down the two panels against VCLR for rows that lie on the other side of zero.
+# learning rate (0.004), VCLR without one of its three parts, and weights of the terms. The first
+# row is the plan, on its own ten seeds; the second is the study on the three seeds of all rows
+# below it, which the plan does not use. Compare rows with the second one: three seeds are few, and
+# another three would move it. Look down the two panels against VCLR for rows that lie on the other
+# side of zero.
 
 # %%
 settings = transfer_views.other_settings(evidence)
@@ -274,7 +275,8 @@ print(transfer_answer.machines(evidence) or "No run was made on two machines.")
 # nothing says that the two fit together. So each of the two parts and their sum is trained at other
 # weights, and the source's validation clips choose; the worlds that the score asks have no part in
 # it. Left is what the choice sees, right what it is worth. Look at whether the two agree, and at
-# which side of VCLR the combination lies at each weight.
+# which side of VCLR the combination lies at each weight. The last sentence lets the sources choose
+# the learning rate instead, which the plan chose on the baseline alone.
 
 # %%
 weighed = transfer_views.by_weights(evidence)
@@ -283,6 +285,7 @@ if len(weighed):
     caption = "Terms at other weights; means over seeds with t intervals"
     nb.out.figure(fig, "weights", weighed, caption, runs)
 print(transfer_answer.with_chosen_weights(evidence) or "No other weights are recorded.")
+print(transfer_answer.with_chosen_rates(evidence) or "No other rates are recorded.")
 
 # %% [markdown]
 # ## Is the contrast learned at all?

@@ -48,9 +48,8 @@ def test_sentences_say_it_and_count_it(evidence):
     assert "3 seeds" in said and "IIC" not in said and "VCLR with" not in said
     assert "LTC alone +" in said and "LD with LTC +" in said and "against LD and +" in said
     assert "FWM with LTC -" in said
-    assert "3 combinations 1 lie above both parts and 1 below" in transfer_beside.above_both(
-        evidence
-    )
+    counted = transfer_beside.above_both(evidence)
+    assert "3 combinations, above both parts: 1; below one of them: 1; by" in counted
     plain = evidence_of({})
     gone = plain.readings[~plain.readings.variant.str.contains("ltc|_appear|_dynam")]
     assert transfer_beside.other_contrasts(Evidence(gone)) is None

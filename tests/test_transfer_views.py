@@ -77,6 +77,27 @@ def looks(variant, changed, source, seeds=(0, 1, 2)):
     return pd.DataFrame(rows).assign(run=lambda r: f"{variant}-{changed}-" + r.seed.astype(str))
 
 
+def test_rates_are_chosen_on_the_source_and_told_on_its_own_seeds(evidence):
+    seeds = (0, 1, 2)
+    slow = study_of({"ld+vclr": 50, "vclr": 70, "ld": 20}, seeds, "lr 0.002")
+    base = study_of({"vclr": 30, "ld+vclr": 60, "ld": 40}, seeds)
+    new = pd.concat([r[r.kind == "pretrain"] for r in (slow, base)])
+    readings = pd.concat([evidence.readings, new[new.variant != "random_init"]])
+    seen = [
+        *(looks("vclr", "", 40), looks("ld+vclr", "", 60), looks("ld", "", 50)),
+        *(looks("vclr", "lr 0.002", 80), looks("ld+vclr", "lr 0.002", 50)),
+        *(looks("ld", "lr 0.002", 20), looks("ld", "ld x0.1", 99)),  # a weight is no rate
+    ]
+    e = transfer_answer.Evidence(readings, curves=pd.concat(seen))
+    table = transfer_elsewhere.rates(e)
+    chosen = table[table.chosen & table.choosing].drop_duplicates("variant").set_index("variant")
+    assert chosen.changed.to_dict() == {"vclr": "lr 0.002", "ld+vclr": "", "ld": ""}
+    said = transfer_elsewhere.with_chosen_rates(e)
+    assert "(2 rates each, asked after the results: LD as in the study, VCLR at learning" in said
+    assert "on 3 seeds of the choice itself: LD with VCLR harms: -1" in said
+    assert transfer_elsewhere.with_chosen_rates(evidence) is None
+
+
 def test_weights_are_chosen_on_the_source_and_not_on_the_target(evidence):
     seeds = (0, 1, 2)
     light = study_of({"ld+vclr": 75}, seeds, "ld x0.1")

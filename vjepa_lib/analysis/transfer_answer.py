@@ -17,6 +17,7 @@ from vjepa_lib.analysis.transfer_elsewhere import (
     on_other_seeds,
     other_direction,
     settings_that_turn,
+    with_chosen_rates,
     with_chosen_weights,
 )
 from vjepa_lib.analysis.transfer_evidence import (
@@ -234,6 +235,7 @@ def falls(e: Evidence) -> str | None:
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combination,
     with_chosen_weights,
+    with_chosen_rates,
     one_size_up,
     contrast_learned,
     levels,
@@ -266,7 +268,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     falls,
 )
 # The answer in a few sentences, for a first screen.
-SHORT = SENTENCES[:4]
+SHORT = SENTENCES[:5]
 
 
 def sentences(

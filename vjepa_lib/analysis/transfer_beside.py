@@ -130,8 +130,8 @@ def above_both(e: Evidence) -> str | None:
     above = sum(sides == {"above"} for sides in pairs)
     below = sum("below" in sides for sides in pairs)
     return (
-        f"Of these {len(pairs)} combinations {above} lie above both parts and {below} below one of "
-        f"them, by intervals of {_seeds(rows)} seeds that are not corrected."
+        f"Of these {len(pairs)} combinations, above both parts: {above}; below one of them: "
+        f"{below}; by intervals of {_seeds(rows)} seeds that are not corrected."
     )
 
 

@@ -6,6 +6,8 @@ of their family: it says whether the answer depends on a choice that was made fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from vjepa_lib.analysis import transfer_score, transfer_settings
@@ -172,10 +174,20 @@ def weights(e: Evidence) -> pd.DataFrame:
     the chosen setting), `choosing` (whether its seed took part in the choice). Empty without runs
     of other weights.
     """
+    return _choices(e, transfer_settings.only_weights)
+
+
+def rates(e: Evidence) -> pd.DataFrame:
+    """What each learning rate gives; of `weights`, with rates in the place of weights."""
+    return _choices(e, transfer_settings.only_rate)
+
+
+def _choices(e: Evidence, concerns: Callable[[str], bool]) -> pd.DataFrame:
+    """`weights` of the settings that a predicate lets through, the study's own among them."""
     if e.curves.empty:
         return pd.DataFrame()
     rows = e.curves[e.curves.pretrained_on == "rendered"]
-    rows = rows[[transfer_settings.only_weights(c) for c in rows.changed]]
+    rows = rows[[concerns(c) for c in rows.changed]]
     looked = [f"source_{t}" for t in worlds.TASKS]
     last = rows.dropna(subset=looked).sort_values("step").groupby("run").tail(1)
     last = last.assign(source=last[looked].mean(axis=1))
@@ -251,6 +263,25 @@ def _span(counts: pd.Series, word: str = "to") -> str:
 
 def _at(changed: str) -> str:
     return f"at {in_words(changed)}" if changed else in_words(changed)
+
+
+def with_chosen_rates(e: Evidence) -> str | None:
+    """The contrasts with the learning rate that the source chose of every objective."""
+    table = rates(e)
+    found = chosen_contrasts(table) if len(table) else table
+    said = judged(found, e.margin) if len(found) else ""
+    if not said:
+        return None
+    changed, asked = settled(table), {*found.whole, *found.part}
+    picked = ", ".join(
+        f"{TITLES[v]} {_at(changed[v])}" for v in DECISIVE if v in changed and v in asked
+    )
+    tried = _span(table[table.variant.isin(asked) & (table.tried > 1)].tried, "or")
+    kind = "of the choice itself" if found.choosing.any() else "that took no part in it"
+    return (
+        f"With the learning rate chosen in the same way ({tried} rates each, asked after the "
+        f"results: {picked}), on {_span(found.n_seeds)} seeds {kind}: {said}."
+    )
 
 
 def with_chosen_weights(e: Evidence) -> str | None:

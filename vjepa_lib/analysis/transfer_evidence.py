@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import pandas as pd
 
@@ -19,9 +19,6 @@ from vjepa_lib.analysis.transfer_score import DECISIVE_SEEDS, MARGIN, PRIMARY, T
 from vjepa_lib.study import transfer_recorded
 from vjepa_lib.study.recorded import FOLDER
 from vjepa_lib.study.transfer_recorded import LARGER
-
-Asked = ParamSpec("Asked")
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -119,9 +116,7 @@ class Evidence:
         return not self.readings.empty and len(self.contrasts()) == len(PRIMARY)
 
 
-def once(
-    find: Callable[Concatenate[Evidence, Asked], Found],
-) -> Callable[Concatenate[Evidence, Asked], Found]:
+def once(find: Callable[..., Any]) -> Callable[..., Any]:
     """A function of evidence whose results are kept with it: sentences and figures ask alike.
 
     Parameters
@@ -130,7 +125,7 @@ def once(
     """
 
     @wraps(find)
-    def kept(e: Evidence, *asked: Hashable) -> Found:
+    def kept(e: Evidence, *asked: Hashable) -> Any:
         key = (find.__module__, find.__name__, *asked)
         if key not in e._cache:
             e._cache[key] = find(e, *asked)

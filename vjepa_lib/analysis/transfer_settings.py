@@ -24,6 +24,11 @@ def only_weights(changed: str) -> bool:
     return all(_WEIGHT.fullmatch(p) for p in parts(changed))
 
 
+def only_rate(changed: str) -> bool:
+    """Whether nothing but the learning rate differs from the study, or nothing at all."""
+    return all(p.startswith("lr ") for p in parts(changed))
+
+
 def for_variant(variant: str, changed: str) -> str:
     """The parts of a setting that mean something to a variant.
 

@@ -129,8 +129,8 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
                 evidence,
                 words(
                     "The primary contrasts with other settings: length of the training, width, "
-                    "VCLR without a part, weights; t intervals over seeds, not corrected for the "
-                    "number of settings. Runs: [@runs-transfer]."
+                    "rate, VCLR without a part, weights; t intervals over seeds, not corrected for "
+                    "the number of settings. Runs: [@runs-transfer]."
                 ),
             )
         )
