@@ -10,7 +10,7 @@ import pandas as pd
 
 from vjepa_lib import study
 from vjepa_lib.analysis import transfer_factorial, transfer_score
-from vjepa_lib.analysis.transfer_evidence import Evidence, once, side, told
+from vjepa_lib.analysis.transfer_evidence import Evidence, once, side, span, told
 from vjepa_lib.analysis.transfer_score import TITLES
 from vjepa_lib.study.variants import HALVES, combined
 
@@ -116,7 +116,7 @@ def other_contrasts(e: Evidence) -> str | None:
         return None
     return (
         "With other contrasts in the place of VCLR (described, not tested; "
-        f"{_seeds(found)} seeds): {'. '.join(said)}."
+        f"{span(found.n_seeds)} seeds): {'. '.join(said)}."
     )
 
 
@@ -131,7 +131,7 @@ def above_both(e: Evidence) -> str | None:
     below = sum("below" in sides for sides in pairs)
     return (
         f"Of these {len(pairs)} combinations, above both parts: {above}; below one of them: "
-        f"{below}; by intervals of {_seeds(rows)} seeds that are not corrected."
+        f"{below}; by intervals of {span(rows.n_seeds)} seeds that are not corrected."
     )
 
 
@@ -141,12 +141,8 @@ def halves_and_forms(e: Evidence) -> str | None:
     if found.empty:
         return None
     said = "; ".join(f"{title(r.whole)} {told(r)} against {_short(r)}" for r in found.itertuples())
-    return f"Halves and forms (described, not tested; {_seeds(found)} seeds): {said}."
+    return f"Halves and forms (described, not tested; {span(found.n_seeds)} seeds): {said}."
 
 
 def _short(row) -> str:
     return "the form as described" if row.whole.endswith(_AS_RELEASED) else "the whole latent"
-
-
-def _seeds(found: pd.DataFrame) -> str:
-    return " to ".join(f"{n:.0f}" for n in sorted({found.n_seeds.min(), found.n_seeds.max()}))

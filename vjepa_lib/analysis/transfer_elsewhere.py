@@ -17,6 +17,7 @@ from vjepa_lib.analysis.transfer_evidence import (
     judged,
     of_pair,
     side,
+    span,
     told,
 )
 from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, PRIMARY, TITLES
@@ -94,7 +95,7 @@ def on_other_seeds(e: Evidence) -> str | None:
     groups = [g for g in (varied, tuple(s for s in others if s not in varied)) if len(g) > 1]
     if not groups:
         return None
-    tables = [(f"seeds {_span(pd.Series(g))}", e.contrasts(seeds=g)) for g in groups]
+    tables = [(f"seeds {span(pd.Series(g))}", e.contrasts(seeds=g)) for g in groups]
     tables.append(("", e.contrasts(seeds=(*others, *DECISIVE_SEEDS))))
     said = []
     for row in e.contrasts().itertuples():
@@ -143,7 +144,7 @@ def settings_that_turn(e: Evidence) -> str | None:
     two = int((others.machines > 1).sum())
     mixed = f"; {two} of {len(others)} contrasts pair runs of two machines" if two else ""
     return (
-        f"With {others.changed.nunique()} other settings, on {_span(others.n_seeds)} seeds that "
+        f"With {others.changed.nunique()} other settings, on {span(others.n_seeds)} seeds that "
         f"the plan does not use (suggestive: not corrected{mixed}). {'. '.join(said)}."
     )
 
@@ -256,47 +257,50 @@ def settled(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(rows.variant, rows.changed, strict=True))
 
 
-def _span(counts: pd.Series, word: str = "to") -> str:
-    """'3' or '3 to 5': the least and the most of some counts."""
-    return f" {word} ".join(f"{n:.0f}" for n in sorted({counts.min(), counts.max()}))
-
-
 def _at(changed: str) -> str:
     return f"at {in_words(changed)}" if changed else in_words(changed)
+
+
+def _judged_choice(
+    e: Evidence, table: pd.DataFrame
+) -> tuple[pd.DataFrame, str, dict[str, str]] | None:
+    """Contrasts at what the source chose, their verdicts, and every setting chosen, in words."""
+    found = chosen_contrasts(table) if len(table) else table
+    said = judged(found, e.margin) if len(found) else ""
+    if not said:
+        return None
+    changed = settled(table)
+    picked = {v: f"{TITLES[v]} {_at(changed[v])}" for v in DECISIVE if v in changed}
+    return found, said, picked
 
 
 def with_chosen_rates(e: Evidence) -> str | None:
     """The contrasts with the learning rate that the source chose of every objective."""
     table = rates(e)
-    found = chosen_contrasts(table) if len(table) else table
-    said = judged(found, e.margin) if len(found) else ""
-    if not said:
+    if not (choice := _judged_choice(e, table)):
         return None
-    changed, asked = settled(table), {*found.whole, *found.part}
-    picked = ", ".join(
-        f"{TITLES[v]} {_at(changed[v])}" for v in DECISIVE if v in changed and v in asked
-    )
-    tried = _span(table[table.variant.isin(asked) & (table.tried > 1)].tried, "or")
+    found, said, picked = choice
+    asked = {*found.whole, *found.part}
+    tried = span(table[table.variant.isin(asked) & (table.tried > 1)].tried, "or")
     kind = "of the choice itself" if found.choosing.any() else "that took no part in it"
     return (
         f"With the learning rate chosen in the same way ({tried} rates each, asked after the "
-        f"results: {picked}), on {_span(found.n_seeds)} seeds {kind}: {said}."
+        f"results: {', '.join(words for v, words in picked.items() if v in asked)}), on "
+        f"{span(found.n_seeds)} seeds {kind}: {said}."
     )
 
 
 def with_chosen_weights(e: Evidence) -> str | None:
     """Whether the answer depends on the weights: the contrasts with those the source chose."""
     table = weights(e)
-    found = chosen_contrasts(table) if len(table) else table
-    said = judged(found, e.margin) if len(found) else ""
-    if not said:
+    if not (choice := _judged_choice(e, table)):
         return None
-    changed = settled(table)
-    picked = ", ".join(f"{TITLES[v]} {_at(changed[v])}" for v in DECISIVE if v in changed)
+    found, said, picked = choice
     kind = "seeds of the choice" if found.choosing.any() else "seeds that took no part in it"
     compared = table[table.tried > 1]
     chose = compared[compared.choosing].seed.nunique()
     return (
-        f"With weights chosen on the source's validation clips ({_span(compared.tried, 'or')} "
-        f"settings each on {chose} seeds: {picked}), on {_span(found.n_seeds)} {kind}: {said}."
+        f"With weights chosen on the source's validation clips ({span(compared.tried, 'or')} "
+        f"settings each on {chose} seeds: {', '.join(picked.values())}), on "
+        f"{span(found.n_seeds)} {kind}: {said}."
     )

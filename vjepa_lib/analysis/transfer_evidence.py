@@ -151,6 +151,11 @@ def one_size_up(folder: Path = FOLDER) -> Evidence | None:
     return Evidence(read, curves=transfer_recorded.curves(LARGER, folder))
 
 
+def span(counts: pd.Series, word: str = "to") -> str:
+    """'3' or '3 to 5': the least and the most of some counts."""
+    return f" {word} ".join(f"{n:.0f}" for n in sorted({counts.min(), counts.max()}))
+
+
 def number(row) -> str:
     """'+1.2 points [+0.3, +2.1]' of a row with `effect`, `low`, `high`."""
     return f"{row.effect:+.1f} points [{row.low:+.1f}, {row.high:+.1f}]"

@@ -17,6 +17,7 @@ from vjepa_lib.analysis.transfer_evidence import (
     judged,
     once,
     side,
+    span,
     told,
     ways,
 )
@@ -56,8 +57,7 @@ def accuracies(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
     for whose, changed in settings(e).items():
         for words in dict.fromkeys(changed.values()):
             found = transfer_score.accuracies(e.larger.own(words), reading)
-            here = [v for v in found.variant if changed.get(v) == words]
-            found = found[found.variant.isin(here)]
+            found = found[found.variant.map(changed) == words]
             if len(found):
                 tables.append(found.assign(weights=whose))
     return pd.concat(tables[1:] or tables, ignore_index=True)
@@ -127,7 +127,7 @@ def one_size_up(e: Evidence) -> str | None:
     said = []
     for whose, rows in found.groupby("weights", sort=False):
         if verdicts := judged(rows, margin(e)):
-            said.append(f"with weights {whose} ({_seeds(rows)} seeds) {verdicts}")
+            said.append(f"with weights {whose} ({span(rows.n_seeds)} seeds) {verdicts}")
     if not said:
         return None
     size = transfer_medium.PROFILE.encoder
@@ -331,7 +331,3 @@ def accuracies_one_size_up(e: Evidence) -> str | None:
 
 def _range(values: pd.Series) -> str:
     return f"{values.mean():.1f} ({values.min():.1f} to {values.max():.1f})"
-
-
-def _seeds(rows: pd.DataFrame) -> str:
-    return " to ".join(f"{n:.0f}" for n in sorted({rows.n_seeds.min(), rows.n_seeds.max()}))
