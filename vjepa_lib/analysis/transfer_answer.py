@@ -48,6 +48,8 @@ from vjepa_lib.analysis.transfer_score import (
     PRIMARY,
     TITLES,
 )
+from vjepa_lib.analysis.transfer_tuned import best_in_targets, brought, tuned
+from vjepa_lib.analysis.transfer_tuned import elsewhere as tuned_elsewhere
 
 
 def recorded(e: Evidence) -> str | None:
@@ -234,10 +236,14 @@ def falls(e: Evidence) -> str | None:
 
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combination,
+    tuned,
     with_chosen_weights,
-    with_chosen_rates,
     one_size_up,
     contrast_learned,
+    with_chosen_rates,
+    tuned_elsewhere,
+    brought,
+    best_in_targets,
     levels,
     on_other_seeds,
     factorial,

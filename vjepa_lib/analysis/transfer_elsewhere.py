@@ -16,11 +16,18 @@ from vjepa_lib.analysis.transfer_evidence import (
     against,
     judged,
     of_pair,
+    once,
     side,
     span,
     told,
 )
-from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, PRIMARY, TITLES
+from vjepa_lib.analysis.transfer_score import (
+    CONFIRMING_SEEDS,
+    DECISIVE,
+    DECISIVE_SEEDS,
+    PRIMARY,
+    TITLES,
+)
 from vjepa_lib.analysis.transfer_settings import in_words
 from vjepa_lib.datasets import worlds
 
@@ -36,14 +43,18 @@ LEAST_SEEDS = 3  # of a contrast that is said to be on a side
 
 
 def settings(e: Evidence) -> list[str]:
-    """What was changed in runs beside the study's own, in the order of tables."""
-    return sorted(set(e.runs.changed) - {""}, key=transfer_settings.order)
+    """What was changed in runs beside the study's own, one thing at a time, in tables' order.
+
+    Rate and weight changed together belong to a grid of their own (`transfer_tuned`).
+    """
+    single = {c for c in e.runs.changed if c and not transfer_settings.rate_and_weight(c)}
+    return sorted(single, key=transfer_settings.order)
 
 
 def other_seeds(e: Evidence) -> tuple[int, ...]:
-    """Seeds of the rendered worlds' runs that the planned contrasts do not use."""
+    """Seeds of the rendered worlds' runs that neither planned nor tuned contrasts use."""
     own = e.runs[e.runs.variant.isin(DECISIVE) & (e.runs.pretrained_on == "rendered")]
-    return tuple(sorted(set(own.seed) - set(DECISIVE_SEEDS)))
+    return tuple(sorted(set(own.seed) - set(DECISIVE_SEEDS) - set(CONFIRMING_SEEDS)))
 
 
 def setting_seeds(e: Evidence) -> tuple[int, ...]:
@@ -52,6 +63,7 @@ def setting_seeds(e: Evidence) -> tuple[int, ...]:
     return tuple(s for s in other_seeds(e) if s in set(changed.seed))
 
 
+@once
 def by_setting(e: Evidence) -> pd.DataFrame:
     """The primary contrasts with other settings, beside the study on the same seeds.
 
@@ -161,6 +173,7 @@ def other_direction(e: Evidence) -> str | None:
     )
 
 
+@once
 def weights(e: Evidence) -> pd.DataFrame:
     """What each weight of the terms gives: on the source's validation clips, and zero-shot.
 
@@ -178,13 +191,25 @@ def weights(e: Evidence) -> pd.DataFrame:
     return _choices(e, transfer_settings.only_weights)
 
 
+@once
 def rates(e: Evidence) -> pd.DataFrame:
     """What each learning rate gives; of `weights`, with rates in the place of weights."""
     return _choices(e, transfer_settings.only_rate)
 
 
-def _choices(e: Evidence, concerns: Callable[[str], bool]) -> pd.DataFrame:
-    """`weights` of the settings that a predicate lets through, the study's own among them."""
+def ends(e: Evidence, concerns: Callable[[str], bool]) -> pd.DataFrame:
+    """What runs of the rendered worlds read of their sources in the end, and their scores.
+
+    Parameters
+    ----------
+    concerns : of a setting; runs with others are left out.
+
+    Returns
+    -------
+    DataFrame, a row a run: `variant`, `changed`, `seed`, `source` (validation accuracy at the end
+    of the training, mean over tasks, %), `score` (zero-shot transfer), `clips`, `points`. Empty
+    where the study or all other settings are missing.
+    """
     if e.curves.empty:
         return pd.DataFrame()
     rows = e.curves[e.curves.pretrained_on == "rendered"]
@@ -197,6 +222,14 @@ def _choices(e: Evidence, concerns: Callable[[str], bool]) -> pd.DataFrame:
         return pd.DataFrame()
     keys = ["variant", "changed", "seed"]
     found = last[[*keys, "source"]].merge(pd.concat(scored), on=keys)
+    return found[[*keys, "source", "score", "clips", "points"]]
+
+
+def _choices(e: Evidence, concerns: Callable[[str], bool]) -> pd.DataFrame:
+    """`weights` of the settings that a predicate lets through, the study's own among them."""
+    found = ends(e, concerns)
+    if found.empty:
+        return found
     found = found[found.variant.isin(DECISIVE)]
     choosing = ~found.seed.isin(DECISIVE_SEEDS)
     # The settings of a variant are compared by the seeds that all of them have.
@@ -217,8 +250,7 @@ def _choices(e: Evidence, concerns: Callable[[str], bool]) -> pd.DataFrame:
         chosen=found.changed == chosen,
         choosing=found.seed.isin(asked.seed),
     )
-    columns = [*keys, "source", "score", "clips", "points", "tried", "chosen", "choosing"]
-    return found[found.choosing | found.seed.isin(DECISIVE_SEEDS)][columns]
+    return found[found.choosing | found.seed.isin(DECISIVE_SEEDS)]
 
 
 def chosen_contrasts(table: pd.DataFrame) -> pd.DataFrame:

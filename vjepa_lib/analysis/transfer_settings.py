@@ -29,6 +29,12 @@ def only_rate(changed: str) -> bool:
     return all(p.startswith("lr ") for p in parts(changed))
 
 
+def rate_and_weight(changed: str) -> bool:
+    """Whether the learning rate and the weight of a term are changed together."""
+    found = parts(changed)
+    return any(p.startswith("lr ") for p in found) and any(_WEIGHT.fullmatch(p) for p in found)
+
+
 def for_variant(variant: str, changed: str) -> str:
     """The parts of a setting that mean something to a variant.
 

@@ -7,6 +7,7 @@ from vjepa_lib.analysis import (
     transfer_elsewhere,
     transfer_factorial,
     transfer_learned,
+    transfer_tuned,
 )
 from vjepa_lib.analysis.statistics import ALPHA
 from vjepa_lib.article import pictures, statements, tables
@@ -131,6 +132,19 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
                     "The primary contrasts with other settings: length of the training, width, "
                     "rate, VCLR without a part, weights; t intervals over seeds, not corrected for "
                     "the number of settings. Runs: [@runs-transfer]."
+                ),
+            )
+        )
+    if len(transfer_tuned.contrasts(evidence.zero_shot)):
+        blocks.append(
+            pictures.ways(
+                gallery,
+                evidence,
+                words(
+                    "The primary contrasts by way of tuning: as in the study, with the learning "
+                    "rate or the weight chosen on the sources, and with both tuned together, every "
+                    "objective with the same budget, on seeds that had no part in it; t intervals "
+                    "over seeds, not corrected. Runs: [@runs-transfer]."
                 ),
             )
         )

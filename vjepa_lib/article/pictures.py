@@ -18,6 +18,7 @@ from vjepa_lib.analysis import (
     transfer_larger,
     transfer_learned,
     transfer_score,
+    transfer_tuned,
     transfer_views,
 )
 from vjepa_lib.article.evidence import Evidence
@@ -125,6 +126,12 @@ def settings(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """The primary contrasts with other lengths, widths, weights and parts of VCLR."""
     data = transfer_views.other_settings(evidence.zero_shot)
     return _recorded(gallery, evidence, "fig-settings", transfer.settings(data), data, caption)
+
+
+def ways(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
+    """The primary contrasts untuned, with rate or weight chosen, and with both tuned together."""
+    data = transfer_tuned.ways(evidence.zero_shot)
+    return _recorded(gallery, evidence, "fig-ways", transfer.settings(data), data, caption)
 
 
 def learned(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:

@@ -292,8 +292,9 @@ class Gallery:
         path = self._path(name)
         with style():  # some settings are read only when drawing
             svg, png = (path.with_name(path.name + s) for s in (".svg", ".png"))
-            write_picture(fig, svg, metadata={"Date": None, "Creator": None})
             write_picture(fig, png, dpi=DPI, metadata={"Software": None})
+            fig.set_layout_engine("none")  # its layout stays, and need not be found again
+            write_picture(fig, svg, metadata={"Date": None, "Creator": None})
         write_text(
             path.with_name(path.name + ".csv"),
             _flat(data).to_csv(index=False, float_format="%.8g", lineterminator="\n"),

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from vjepa_lib.analysis import transfer_beside, transfer_learned, transfer_views
 from vjepa_lib.analysis.transfer_score import TITLES
-from vjepa_lib.show import plots
+from vjepa_lib.show import look, plots
 
 SCALES = {"points": "points of the score", "logits": "log odds"}
 
@@ -22,6 +22,26 @@ def settings(table: pd.DataFrame) -> Figure:
         zero=True,
         xlabel="points of the score",
         names=transfer_views.two_lines(table),
+    )
+
+
+def tried(table: pd.DataFrame, value: str) -> Figure:
+    """The tuning grid: rows of objective and weight, columns of rates; the chosen setting bold.
+
+    Parameters
+    ----------
+    table : of `transfer_tuned.trials`.
+    value : 'source' or 'score'.
+    """
+    rows = [f"{look.label(r.variant)}, {r.weight}" for r in table.itertuples()]
+    placed = table.assign(row=rows, rate=[f"rate {r:g}" for r in table.rate])
+    wide, mark = (
+        placed.pivot(index="row", columns="rate", values=v).loc[list(dict.fromkeys(rows))]
+        for v in (value, "chosen")
+    )
+    bar = {"source": "source, validation clips (%)", "score": "zero-shot transfer score"}[value]
+    return plots.heatmap(
+        wide.rename_axis(index="", columns=""), None, "{:.0f}", mark.astype(bool), bar, width=4.6
     )
 
 

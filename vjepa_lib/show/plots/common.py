@@ -30,6 +30,13 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return inner
 
 
+class _Panels(sns.FacetGrid):
+    """Facets that are laid out once, when they are drawn; seaborn does it while they are empty."""
+
+    def tight_layout(self, *args, **kwargs):
+        return self
+
+
 def facets(
     count: int, size: tuple[float, float], columns: int | None = None, sharey: bool = True
 ) -> tuple[Figure, list[Axes]]:
@@ -41,7 +48,7 @@ def facets(
     sharey : one y axis for all panels of a row.
     """
     with mpl.rc_context({"figure.constrained_layout.use": False}):  # seaborn begins with its own
-        grid = sns.FacetGrid(
+        grid = _Panels(
             pd.DataFrame({"panel": range(count)}),
             col="panel",
             col_wrap=columns if columns and columns < count else None,

@@ -1,0 +1,108 @@
+"""Rate and weight tuned together: the same budget, chosen on sources, confirmed on new seeds."""
+
+import pandas as pd
+import pytest
+from test_transfer_answer import study_of
+from test_transfer_views import looks
+
+from vjepa_lib.analysis import transfer_elsewhere, transfer_settings, transfer_tuned
+from vjepa_lib.analysis.transfer_evidence import Evidence
+from vjepa_lib.analysis.transfer_score import CONFIRMING_SEEDS, DECISIVE_SEEDS
+from vjepa_lib.analysis.transfer_tuned import CHOOSING
+from vjepa_lib.show import transfer
+
+ROWS = ("vclr", "ld", "ld+vclr")
+BEST = {"vclr": "lr 0.002", "ld": "lr 0.008", "ld+vclr": "lr 0.002, ld x0.1"}
+TUNED = {"vclr": 60, "ld": 40, "ld+vclr": 75}
+
+
+def grid_of(left_out=(), confirming=CONFIRMING_SEEDS):
+    """Readings and curves of a whole grid; the targets like another setting than the sources do."""
+    readings, seen = [study_of({"vclr": 55, "ld": 30, "ld+vclr": 40}, (10, 11, 12))], []
+    for variant in ROWS:
+        for changed in transfer_tuned.grid(variant):
+            if (variant, changed) in left_out:
+                continue
+            best = changed == BEST[variant]
+            level = 80 if changed == "" else 35
+            readings.append(study_of({variant: level}, CHOOSING, changed))
+            seen.append(looks(variant, changed, 60 if best else 40, CHOOSING))
+        readings.append(study_of({variant: TUNED[variant]}, confirming, BEST[variant]))
+        seen.append(looks(variant, BEST[variant], 1, confirming))
+    table = pd.concat(readings, ignore_index=True).drop_duplicates(
+        ["run", "task", "shift", "severity", "fitted", "reading", "changed"]
+    )
+    return Evidence(table, curves=pd.concat(seen))
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    return grid_of()
+
+
+def test_every_objective_has_the_same_budget():
+    sizes = {len(transfer_tuned.grid(v)) for v in transfer_tuned.WEIGHTS}
+    assert sizes == {9}
+    for variant in transfer_tuned.WEIGHTS:
+        assert "" in transfer_tuned.grid(variant)
+        # No setting stands twice under another name: each concerns its objective.
+        for changed in transfer_tuned.grid(variant):
+            assert transfer_settings.for_variant(variant, changed) == changed
+    assert not set(CHOOSING) & set(CONFIRMING_SEEDS)
+    assert not set(DECISIVE_SEEDS) & set(CONFIRMING_SEEDS)
+
+
+def test_sources_choose_and_new_seeds_confirm(evidence):
+    assert transfer_tuned.choice(evidence) == BEST
+    found = transfer_tuned.contrasts(evidence).set_index(["whole", "part"])
+    assert (found.n_seeds == len(CONFIRMING_SEEDS)).all() and len(found) == 2
+    assert found.effect["ld+vclr", "vclr"] > 0 and "2 tests" in found.family.iloc[0]
+    said = transfer_tuned.tuned(evidence)
+    assert "9 settings each on 2 seeds: LD at learning rate 0.008, VCLR at learning" in said
+    assert "LD with VCLR at learning rate 0.002 and LD x0.1; at an edge of the rates: " in said
+    assert "on 5 seeds that nothing had used before: LD with VCLR helps: +" in said
+    levels = transfer_tuned.levels(evidence).set_index(["variant", "settings"])
+    assert levels.n_seeds["vclr", "as in the study"] == 3
+    assert levels.score["ld+vclr", "tuned"] > levels.score["ld+vclr", "as in the study"]
+    drawn = transfer_tuned.ways(evidence).groupby("setting", sort=False).contrast.count()
+    assert drawn.to_dict() == {
+        "as in the study": 2,
+        "rate chosen (seeds of the choice)": 2,
+        "weight chosen (seeds of the choice)": 2,
+        "both tuned (other seeds)": 2,
+    }
+    assert "1 in VCLR" in transfer_tuned.brought(evidence)  # the study's own transfers better
+    said = transfer_tuned.elsewhere(evidence)
+    assert (
+        "LD with VCLR against LD above on camera, trajectory, order, appearance; above under"
+        in said
+    )
+    assert "(8 contrasts)" in said and "held-out" in said
+    # The targets would leave all as it is, where all three are read alike.
+    assert "LD with VCLR against VCLR +0.0 points" in transfer_tuned.best_in_targets(evidence)
+
+
+def test_the_grid_is_drawn_with_the_choice_in_bold(evidence):
+    fig = transfer.tried(transfer_tuned.trials(evidence), "source")
+    bold = [t for t in fig.axes[0].texts if t.get_fontweight() == "bold"]
+    assert len(fig.axes[0].texts) == 27 and [t.get_text() for t in bold] == ["60"] * 3
+
+
+def test_a_grid_that_is_not_whole_chooses_nothing():
+    part = grid_of(left_out=[("vclr", "lr 0.008, vclr x10")])
+    assert set(transfer_tuned.choice(part)) == {"ld", "ld+vclr"}
+    # Of one part alone nothing is said.
+    assert transfer_tuned.tuned(part) is None and transfer_tuned.brought(part) is not None
+    assert transfer_tuned.best_in_targets(part) is None
+    empty = Evidence(part.readings)
+    assert transfer_tuned.trials(empty).empty and transfer_tuned.choice(empty) == {}
+    assert transfer_tuned.tuned(empty) is None and transfer_tuned.levels(empty).empty
+    assert transfer_tuned.brought(empty) is None
+
+
+def test_seeds_that_confirm_enter_no_other_table(evidence):
+    assert set(CONFIRMING_SEEDS).isdisjoint(transfer_elsewhere.other_seeds(evidence))
+    assert set(CONFIRMING_SEEDS).isdisjoint(transfer_elsewhere.rates(evidence).seed)
+    assert set(CONFIRMING_SEEDS).isdisjoint(transfer_elsewhere.weights(evidence).seed)
+    both = [c for c in set(evidence.runs.changed) if transfer_settings.rate_and_weight(c)]
+    assert both and set(both).isdisjoint(transfer_elsewhere.settings(evidence))

@@ -1,0 +1,254 @@
+"""Rate and weight tuned together: what the sources choose, and what it is worth on new seeds.
+
+Every objective has the same budget, a grid of three learning rates and three weights; the source's
+validation clips of `CHOOSING` choose, and seeds that nothing has used before confirm
+(docs/analysis_plan.md, deviations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from vjepa_lib.analysis import transfer_score
+from vjepa_lib.analysis.transfer_elsewhere import chosen_contrasts, ends, rates, weights
+from vjepa_lib.analysis.transfer_evidence import Evidence, against, judged, of_pair, once, span
+from vjepa_lib.analysis.transfer_evidence import ways as clear_ways
+from vjepa_lib.analysis.transfer_score import (
+    CONFIRMING_SEEDS,
+    DECISIVE,
+    DECISIVE_SEEDS,
+    PRIMARY,
+    TITLES,
+)
+from vjepa_lib.analysis.transfer_settings import in_words
+
+CHOOSING = (5, 6)
+HELD_OUT = "held-out"
+RATES = {"lr 0.002": 0.002, "": 0.004, "lr 0.008": 0.008}  # the study's own in the middle
+_COMBINED = ("ld x0.1", "", "vclr x10")  # each step gives the contrast more of the sum
+WEIGHTS = {
+    "vclr": ("vclr x0.1", "", "vclr x10"),
+    "ld": ("ld x0.1", "", "ld x10"),
+    "ld+vclr": _COMBINED,
+    "fwm_hw_ld": ("ld x0.1", "", "ld x10"),
+    "fwm_hw_ld+vclr": _COMBINED,
+}
+
+
+def grid(variant: str) -> dict[str, tuple[str, str]]:
+    """The settings of an objective, each with its rate and its weight."""
+    return {", ".join(p for p in (r, w) if p): (r, w) for w in WEIGHTS[variant] for r in RATES}
+
+
+@once
+def trials(e: Evidence) -> pd.DataFrame:
+    """What every setting of the grid reads of the sources, and of the targets.
+
+    Returns
+    -------
+    DataFrame, a row an objective and setting: `variant`, `changed`, `rate` (of `RATES`), `weight`
+    (in words), `source` (validation accuracy, %) and `score` (zero-shot transfer), means over
+    `CHOOSING`, `chosen`: whether it has the best source. Objectives whose grid is not whole are
+    left out.
+    """
+    every = {c for v in WEIGHTS for c in grid(v)}
+    found = ends(e, every.__contains__)
+    if found.empty:
+        return found
+    out = []
+    for variant in WEIGHTS:
+        settings = grid(variant)
+        own = found[(found.variant == variant) & found.changed.isin(settings)]
+        own = own[own.seed.isin(CHOOSING)]
+        if len(own.drop_duplicates(["changed", "seed"])) < len(settings) * len(CHOOSING):
+            continue
+        means = own.groupby("changed")[["source", "score"]].mean().loc[list(settings)]
+        means = means.assign(
+            variant=variant,
+            rate=[RATES[r] for r, _ in settings.values()],
+            weight=[in_words(w) for _, w in settings.values()],
+            chosen=means.index == means.source.idxmax(),
+        )
+        out.append(means.reset_index())
+    return pd.concat(out, ignore_index=True) if out else found.iloc[:0]
+
+
+def choice(e: Evidence) -> dict[str, str]:
+    """The setting that its source chose of every objective whose grid is whole."""
+    table = trials(e)
+    if table.empty:
+        return {}
+    rows = table[table.chosen]
+    return dict(zip(rows.variant, rows.changed, strict=True))
+
+
+def scores(e: Evidence, reading: str = "zero-shot", by: Sequence[str] = ()) -> pd.DataFrame:
+    """Scores of the confirming seeds, every objective at the setting that was chosen of it.
+
+    Parameters
+    ----------
+    reading : one of `transfer_score.READINGS`, or `HELD_OUT` for accuracy in the held-out world.
+    by : 'task' or 'shift' to keep apart.
+    """
+    out = []
+    for variant, changed in choice(e).items():
+        if reading == HELD_OUT:
+            found = transfer_score.held_out(e.own(changed))
+        elif len(found := e.shares(reading, changed)):
+            found = transfer_score.scores(found, by)
+        if len(found):
+            out.append(found[(found.variant == variant) & found.seed.isin(CONFIRMING_SEEDS)])
+    return pd.concat(out, ignore_index=True) if out else pd.DataFrame()
+
+
+@once
+def contrasts(e: Evidence, reading: str = "zero-shot", by: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The primary contrasts of tuned objectives, on the confirming seeds; each its own Holm family.
+
+    Returns
+    -------
+    Of `transfer_score.contrasts`; a combination with one of its two parts is left out.
+    """
+    table = scores(e, reading, by)
+    if table.empty:
+        return table
+    have = set(table.variant)
+    pairs = [pair for pair in PRIMARY if have.issuperset(pair)]
+    both = [p for p in pairs if sum(p[0] == other[0] for other in pairs) > 1]
+    if not both:
+        return table.iloc[:0]
+    family = ", ".join(["tuned contrasts", *by, *([] if reading == "zero-shot" else [reading])])
+    return transfer_score.contrasts(table, both, CONFIRMING_SEEDS, by, family, e.margin)
+
+
+def at_edge(e: Evidence) -> list[str]:
+    """Objectives whose chosen rate has none beyond it in the grid."""
+    table = trials(e)
+    edges = {min(RATES.values()), max(RATES.values())}
+    return [r.variant for r in table.itertuples() if r.chosen and r.rate in edges]
+
+
+def tuned(e: Evidence) -> str | None:
+    """The answer when every objective had the same budget of tuning."""
+    found = contrasts(e)
+    if found.empty:
+        return None
+    asked = [v for v in DECISIVE if v in {*found.whole, *found.part}]
+    picked = choice(e)
+    names = [f"{TITLES[v]} {'at ' if picked[v] else ''}{in_words(picked[v])}" for v in asked]
+    edges = [TITLES[v] for v in at_edge(e) if v in asked]
+    edge = f"; at an edge of the rates: {', '.join(edges)}" if edges else ""
+    tried = f"{len(grid(asked[0]))} settings each on {len(CHOOSING)} seeds"
+    return (
+        "With learning rate and weight tuned together on the source's validation clips "
+        f"({tried}: {', '.join(names)}{edge}), "
+        f"on {span(found.n_seeds)} seeds that nothing had used before: {judged(found, e.margin)}."
+    )
+
+
+def levels(e: Evidence) -> pd.DataFrame:
+    """Scores at the study's settings and tuned.
+
+    Returns
+    -------
+    DataFrame of `variant`, `settings` ('as in the study', on the planned seeds; 'tuned', on the
+    confirming ones), `score` with `low`, `high`, `n_seeds`, `outcomes`.
+    """
+    table = scores(e)
+    if table.empty:
+        return table
+    untuned = transfer_score.scores(e.shares())
+    untuned = untuned[untuned.seed.isin(DECISIVE_SEEDS)]
+    rows = []
+    for variant in [v for v in DECISIVE if v in set(table.variant)]:
+        for name, source in (("as in the study", untuned), ("tuned", table)):
+            own = source[source.variant == variant].score
+            if len(own):
+                rows.append({"variant": variant, "settings": name} | transfer_score.interval(own))
+    return pd.DataFrame(rows)
+
+
+def brought(e: Evidence) -> str | None:
+    """What tuning brings every objective, and whether sources choose what transfers."""
+    table, drawn = trials(e), levels(e)
+    if drawn.empty:
+        return None
+    wide = drawn.pivot(index="variant", columns="settings", values="score")
+    wide = wide.loc[list(dict.fromkeys(drawn.variant))].dropna()
+    means = ", ".join(
+        f"{TITLES[v]} {r['as in the study']:.1f} to {r['tuned']:.1f}" for v, r in wide.iterrows()
+    )
+    places = []
+    for variant in wide.index:
+        own = table[table.variant == variant]
+        better = int((own.score > own[own.chosen].score.iloc[0]).sum())
+        places.append(f"{better} in {TITLES[variant]}")
+    return (
+        f"Tuning moves the score (planned seeds, untuned, to confirming ones): {means}. Settings "
+        f"that transfer better than the chosen one on the seeds of the choice, of {len(own)}: "
+        f"{', '.join(places)}."
+    )
+
+
+def ways(e: Evidence) -> pd.DataFrame:
+    """The primary contrasts untuned, with rates or weights chosen alone, and with both.
+
+    Returns
+    -------
+    DataFrame, a row a way and contrast: `setting` (the way, with the kind of its seeds),
+    `contrast`, `effect`, `low`, `high`, `n_seeds`, `n_above`, `p_adjusted`, `outcomes`.
+    """
+    fresh = {True: "seeds of the choice", False: "other seeds"}
+    tables = [e.contrasts().assign(setting="as in the study")]
+    for name, table in (("rate chosen", rates(e)), ("weight chosen", weights(e))):
+        found = chosen_contrasts(table) if len(table) else table
+        if len(found):
+            kind = fresh[bool(found.choosing.any())]
+            tables.append(found.assign(setting=f"{name} ({kind})"))
+    tables.append(contrasts(e).assign(setting=f"both tuned ({fresh[False]})"))
+    found = pd.concat([t for t in tables if len(t)], ignore_index=True)
+    named = [f"{TITLES[r.whole]} minus {TITLES[r.part]}" for r in found.itertuples()]
+    columns = ["effect", "low", "high", "n_seeds", "n_above", "p_adjusted", "outcomes"]
+    return found.assign(contrast=named)[["setting", "contrast", *columns]]
+
+
+def elsewhere(e: Evidence) -> str | None:
+    """Tuned contrasts on single tasks, under the other readings and in the held-out world."""
+    found = contrasts(e)
+    if found.empty:
+        return None
+    tasks = contrasts(e, "zero-shot", ("task",))
+    others = [r for r in transfer_score.READINGS if r != "zero-shot"] + [HELD_OUT]
+    asked = pd.concat([contrasts(e, r).assign(asked=r) for r in others], ignore_index=True)
+    said = []
+    for row in found.itertuples():
+        where = [
+            clear_ways(of_pair(tasks, row), "task", "on"),
+            clear_ways(of_pair(asked, row), "asked", "under"),
+        ]
+        said.append(f"{against(row)} {'; '.join(w for w in where if w) or 'nowhere'}")
+    return (
+        f"Tuned together, clear after Holm on tasks ({len(tasks)} contrasts) and under each other "
+        f"reading: {'. '.join(said)}."
+    )
+
+
+def best_in_targets(e: Evidence) -> str | None:
+    """The contrasts if targets could choose, on the seeds of the choice: a limit, no fair test."""
+    table = trials(e)
+    if contrasts(e).empty:
+        return None
+    best = table.loc[table.groupby("variant").score.idxmax()].set_index("variant")
+    out = []
+    for variant, row in best.iterrows():
+        found = transfer_score.scores(e.shares(changed=row.changed))
+        out.append(found[(found.variant == variant) & found.seed.isin(CHOOSING)])
+    pairs = [p for p in PRIMARY if set(p) <= set(best.index)]
+    found = transfer_score.contrasts(pd.concat(out), pairs, CHOOSING)
+    said = ", ".join(f"{against(r)} {r.effect:+.1f} points" for r in found.itertuples())
+    return (
+        "If the targets themselves could choose (no fair test: the best of the grid, on the same "
+        f"{len(CHOOSING)} seeds): {said}."
+    )
