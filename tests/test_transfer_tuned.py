@@ -82,6 +82,24 @@ def test_sources_choose_and_new_seeds_confirm(evidence):
     assert "LD with VCLR against VCLR +0.0 points" in transfer_tuned.best_in_targets(evidence)
 
 
+def test_a_part_at_an_edge_has_one_rate_beyond_and_a_combination_has_none(evidence):
+    assert transfer_tuned.beyond("vclr", "lr 0.002, vclr x10") == {
+        "lr 0.001, vclr x10": (0.001, "vclr x10")
+    }
+    assert list(transfer_tuned.beyond("ld", "lr 0.008")) == ["lr 0.016"]
+    assert transfer_tuned.beyond("ld", "ld x10") == {}
+    assert transfer_tuned.beyond("ld+vclr", "lr 0.002") == {}
+    slow = study_of({"vclr": 70}, CHOOSING, "lr 0.001")
+    rows = pd.concat([evidence.readings, slow[slow.changed != ""]])
+    for source, chosen in ((70, "lr 0.001"), (50, "lr 0.002")):
+        seen = pd.concat([evidence.curves, looks("vclr", "lr 0.001", source, CHOOSING)])
+        e = Evidence(rows, curves=seen)
+        assert transfer_tuned.choice(e)["vclr"] == chosen
+        # Whichever is chosen, it is an edge only if nothing was tried beyond it.
+        assert ("vclr" in transfer_tuned.at_edge(e)) == (chosen == "lr 0.001")
+    assert "on 2 seeds, one rate beyond for VCLR: " in transfer_tuned.tuned(e)
+
+
 def test_the_grid_is_drawn_with_the_choice_in_bold(evidence):
     fig = transfer.tried(transfer_tuned.trials(evidence), "source")
     bold = [t for t in fig.axes[0].texts if t.get_fontweight() == "bold"]

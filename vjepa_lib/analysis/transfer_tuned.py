@@ -35,44 +35,76 @@ WEIGHTS = {
     "fwm_hw_ld": ("ld x0.1", "", "ld x10"),
     "fwm_hw_ld+vclr": _COMBINED,
 }
+# A part alone that is chosen at an edge of the rates has one more beyond it, so that nothing a
+# combination is set against is held back by the grid.
+PARTS = ("vclr", "ld", "fwm_hw_ld")
+BEYOND = {"lr 0.002": ("lr 0.001", 0.001), "lr 0.008": ("lr 0.016", 0.016)}
+
+
+def _setting(rate: str, weight: str) -> str:
+    return ", ".join(part for part in (rate, weight) if part)
 
 
 def grid(variant: str) -> dict[str, tuple[str, str]]:
     """The settings of an objective, each with its rate and its weight."""
-    return {", ".join(p for p in (r, w) if p): (r, w) for w in WEIGHTS[variant] for r in RATES}
+    return {_setting(r, w): (r, w) for w in WEIGHTS[variant] for r in RATES}
+
+
+def _may_have(changed: str) -> bool:
+    """Whether a setting is one that the grid has of some objective, or one beyond its rates."""
+    rates_ = (*RATES, *(name for name, _ in BEYOND.values()))
+    return any(changed == _setting(r, w) for own in WEIGHTS.values() for w in own for r in rates_)
 
 
 @once
 def trials(e: Evidence) -> pd.DataFrame:
-    """What every setting of the grid reads of the sources, and of the targets.
+    """What every setting of the grid, and beyond it, reads of the sources and of the targets.
 
     Returns
     -------
-    DataFrame, a row an objective and setting: `variant`, `changed`, `rate` (of `RATES`), `weight`
-    (in words), `source` (validation accuracy, %) and `score` (zero-shot transfer), means over
-    `CHOOSING`, `chosen`: whether it has the best source. Objectives whose grid is not whole are
-    left out.
+    DataFrame, a row an objective and setting: `variant`, `changed`, `rate`, `weight` (in words),
+    `source` (validation accuracy, %) and `score` (zero-shot transfer), means over `CHOOSING`,
+    `chosen`: whether it has the best source. Objectives whose grid is not whole are left out.
     """
-    every = {c for v in WEIGHTS for c in grid(v)}
-    found = ends(e, every.__contains__)
+    found = ends(e, _may_have)
     if found.empty:
         return found
+    found = found[found.seed.isin(CHOOSING)]
+    whole = found.groupby(["variant", "changed"]).seed.transform("nunique") == len(CHOOSING)
+    means = found[whole].groupby(["variant", "changed"])[["source", "score"]].mean()
     out = []
     for variant in WEIGHTS:
         settings = grid(variant)
-        own = found[(found.variant == variant) & found.changed.isin(settings)]
-        own = own[own.seed.isin(CHOOSING)]
-        if len(own.drop_duplicates(["changed", "seed"])) < len(settings) * len(CHOOSING):
+        if not {(variant, c) for c in settings} <= set(means.index):
             continue
-        means = own.groupby("changed")[["source", "score"]].mean().loc[list(settings)]
-        means = means.assign(
-            variant=variant,
-            rate=[RATES[r] for r, _ in settings.values()],
-            weight=[in_words(w) for _, w in settings.values()],
-            chosen=means.index == means.source.idxmax(),
+        own = means.loc[variant]
+        more = beyond(variant, own.loc[list(settings)].source.idxmax())
+        places = {c: (RATES[r], w) for c, (r, w) in settings.items()}
+        places |= {c: place for c, place in more.items() if c in own.index}
+        own = own.loc[list(places)]
+        out.append(
+            own.assign(
+                variant=variant,
+                rate=[rate for rate, _ in places.values()],
+                weight=[in_words(w) for _, w in places.values()],
+                chosen=own.index == own.source.idxmax(),
+            ).reset_index()
         )
-        out.append(means.reset_index())
     return pd.concat(out, ignore_index=True) if out else found.iloc[:0]
+
+
+def beyond(variant: str, chosen: str) -> dict[str, tuple[float, str]]:
+    """The setting beyond the rates that a part alone has when its choice lies at their edge.
+
+    Returns
+    -------
+    {setting: (rate, weight)}; empty for combinations, and where the choice is no edge.
+    """
+    rate, weight = grid(variant)[chosen]
+    if variant not in PARTS or rate not in BEYOND:
+        return {}
+    name, value = BEYOND[rate]
+    return {_setting(name, weight): (value, weight)}
 
 
 def choice(e: Evidence) -> dict[str, str]:
@@ -124,10 +156,12 @@ def contrasts(e: Evidence, reading: str = "zero-shot", by: tuple[str, ...] = ())
 
 
 def at_edge(e: Evidence) -> list[str]:
-    """Objectives whose chosen rate has none beyond it in the grid."""
-    table = trials(e)
-    edges = {min(RATES.values()), max(RATES.values())}
-    return [r.variant for r in table.itertuples() if r.chosen and r.rate in edges]
+    """Objectives whose chosen rate is the lowest or the highest that was tried of them."""
+    return [
+        variant
+        for variant, rows in trials(e).groupby("variant", sort=False)
+        if rows[rows.chosen].rate.iloc[0] in (rows.rate.min(), rows.rate.max())
+    ]
 
 
 def tuned(e: Evidence) -> str | None:
@@ -140,7 +174,10 @@ def tuned(e: Evidence) -> str | None:
     names = [f"{TITLES[v]} {'at ' if picked[v] else ''}{in_words(picked[v])}" for v in asked]
     edges = [TITLES[v] for v in at_edge(e) if v in asked]
     edge = f"; at an edge of the rates: {', '.join(edges)}" if edges else ""
+    table = trials(e)
+    more = [TITLES[v] for v in asked if len(table[table.variant == v]) > len(grid(v))]
     tried = f"{len(grid(asked[0]))} settings each on {len(CHOOSING)} seeds"
+    tried += f", one rate beyond for {', '.join(more)}" if more else ""
     return (
         "With learning rate and weight tuned together on the source's validation clips "
         f"({tried}: {', '.join(names)}{edge}), "

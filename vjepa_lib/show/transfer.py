@@ -41,7 +41,7 @@ def tried(table: pd.DataFrame, value: str) -> Figure:
     )
     bar = {"source": "source, validation clips (%)", "score": "zero-shot transfer score"}[value]
     return plots.heatmap(
-        wide.rename_axis(index="", columns=""), None, "{:.0f}", mark.astype(bool), bar, width=4.6
+        wide.rename_axis(index="", columns=""), None, "{:.0f}", mark.eq(True), bar, width=4.6
     )
 
 
