@@ -66,7 +66,7 @@ from vjepa_lib.training.pretrain import Trainer
 
 nb = notebook.open_notebook("15_what_the_gradients_reach", PROFILE, SEEDS, JOBS, DEVICE, live=LIVE)
 sets = nb.clips
-steps = 2 if nb.profile.name == "smoke" else 10
+steps = 1 if nb.profile.name == "smoke" else 10
 looks = (0, steps // 2, steps)
 
 # %% [markdown]
