@@ -317,7 +317,12 @@ ways = transfer_tuned.ways(evidence)
 if len(grid):
     caption = "The primary contrasts by way of tuning; t intervals over seeds, not corrected"
     nb.out.figure(transfer.settings(ways), "ways", ways, caption, runs)
-for ask in (transfer_tuned.tuned, transfer_tuned.elsewhere, transfer_tuned.best_in_targets):
+for ask in (
+    transfer_tuned.tuned,
+    transfer_tuned.on_decisive_seeds,
+    transfer_tuned.elsewhere,
+    transfer_tuned.best_in_targets,
+):
     print(ask(evidence) or "No combination was tuned together with both of its parts.")
 
 # %% [markdown]

@@ -82,6 +82,15 @@ def test_sources_choose_and_new_seeds_confirm(evidence):
     assert "LD with VCLR against VCLR +0.0 points" in transfer_tuned.best_in_targets(evidence)
 
 
+def test_the_same_settings_are_asked_on_the_planned_seeds(evidence):
+    assert transfer_tuned.on_decisive_seeds(evidence) is None
+    more = [study_of({v: TUNED[v]}, (10, 11, 12), BEST[v]) for v in ("vclr", "ld+vclr")]
+    rows = pd.concat([evidence.readings, *(r[r.changed != ""] for r in more)])
+    said = transfer_tuned.on_decisive_seeds(Evidence(rows, curves=evidence.curves))
+    assert "LD with VCLR against VCLR +2" in said and "above in 3 of 3" in said
+    assert "against LD" not in said  # which is not trained there
+
+
 def test_a_part_at_an_edge_has_one_rate_beyond_and_a_combination_has_none(evidence):
     assert transfer_tuned.beyond("vclr", "lr 0.002, vclr x10") == {
         "lr 0.001, vclr x10": (0.001, "vclr x10")

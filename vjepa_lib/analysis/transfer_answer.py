@@ -48,7 +48,7 @@ from vjepa_lib.analysis.transfer_score import (
     PRIMARY,
     TITLES,
 )
-from vjepa_lib.analysis.transfer_tuned import best_in_targets, brought, tuned
+from vjepa_lib.analysis.transfer_tuned import best_in_targets, brought, on_decisive_seeds, tuned
 from vjepa_lib.analysis.transfer_tuned import elsewhere as tuned_elsewhere
 
 
@@ -237,9 +237,10 @@ def falls(e: Evidence) -> str | None:
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combination,
     tuned,
-    with_chosen_weights,
+    on_decisive_seeds,
     one_size_up,
     contrast_learned,
+    with_chosen_weights,
     with_chosen_rates,
     tuned_elsewhere,
     brought,

@@ -13,7 +13,15 @@ import pandas as pd
 
 from vjepa_lib.analysis import transfer_score
 from vjepa_lib.analysis.transfer_elsewhere import chosen_contrasts, ends, rates, weights
-from vjepa_lib.analysis.transfer_evidence import Evidence, against, judged, of_pair, once, span
+from vjepa_lib.analysis.transfer_evidence import (
+    Evidence,
+    against,
+    judged,
+    of_pair,
+    once,
+    span,
+    told,
+)
 from vjepa_lib.analysis.transfer_evidence import ways as clear_ways
 from vjepa_lib.analysis.transfer_score import (
     CONFIRMING_SEEDS,
@@ -116,13 +124,19 @@ def choice(e: Evidence) -> dict[str, str]:
     return dict(zip(rows.variant, rows.changed, strict=True))
 
 
-def scores(e: Evidence, reading: str = "zero-shot", by: Sequence[str] = ()) -> pd.DataFrame:
-    """Scores of the confirming seeds, every objective at the setting that was chosen of it.
+def scores(
+    e: Evidence,
+    reading: str = "zero-shot",
+    by: Sequence[str] = (),
+    seeds: Sequence[int] = CONFIRMING_SEEDS,
+) -> pd.DataFrame:
+    """Scores of every objective at the setting that was chosen of it, a row a seed.
 
     Parameters
     ----------
     reading : one of `transfer_score.READINGS`, or `HELD_OUT` for accuracy in the held-out world.
     by : 'task' or 'shift' to keep apart.
+    seeds : none of `CHOOSING`.
     """
     out = []
     for variant, changed in choice(e).items():
@@ -131,7 +145,7 @@ def scores(e: Evidence, reading: str = "zero-shot", by: Sequence[str] = ()) -> p
         elif len(found := e.shares(reading, changed)):
             found = transfer_score.scores(found, by)
         if len(found):
-            out.append(found[(found.variant == variant) & found.seed.isin(CONFIRMING_SEEDS)])
+            out.append(found[(found.variant == variant) & found.seed.isin(seeds)])
     return pd.concat(out, ignore_index=True) if out else pd.DataFrame()
 
 
@@ -185,6 +199,24 @@ def tuned(e: Evidence) -> str | None:
     )
 
 
+def on_decisive_seeds(e: Evidence) -> str | None:
+    """The tuned contrasts once more, on the planned seeds, as far as they are trained there."""
+    table = scores(e, seeds=DECISIVE_SEEDS)
+    if table.empty:
+        return None
+    found = transfer_score.contrasts(table, PRIMARY, DECISIVE_SEEDS, margin=e.margin)
+    if found.empty:
+        return None
+    said = ", ".join(
+        f"{against(r)} {told(r)}, above in {r.n_above:.0f} of {r.n_seeds:.0f}"
+        for r in found.itertuples()
+    )
+    return (
+        "The same settings on decisive seeds, which had no part in the choice either (asked after "
+        f"the first of the confirming contrasts; not corrected): {said}."
+    )
+
+
 def levels(e: Evidence) -> pd.DataFrame:
     """Scores at the study's settings and tuned.
 
@@ -217,14 +249,16 @@ def brought(e: Evidence) -> str | None:
     means = ", ".join(
         f"{TITLES[v]} {r['as in the study']:.1f} to {r['tuned']:.1f}" for v, r in wide.iterrows()
     )
-    places = []
+    places, sizes = [], []
     for variant in wide.index:
         own = table[table.variant == variant]
         better = int((own.score > own[own.chosen].score.iloc[0]).sum())
         places.append(f"{better} in {TITLES[variant]}")
+        sizes.append(len(own))
+    tried = span(pd.Series(sizes), "or")
     return (
         f"Tuning moves the score (planned seeds, untuned, to confirming ones): {means}. Settings "
-        f"that transfer better than the chosen one on the seeds of the choice, of {len(own)}: "
+        f"that transfer better than the chosen one on the seeds of the choice, of {tried}: "
         f"{', '.join(places)}."
     )
 
