@@ -291,9 +291,10 @@ print(transfer_answer.with_chosen_rates(evidence) or "No other rates are recorde
 # %% [markdown]
 # ## Rate and weight together
 #
-# Rates alone and weights alone choose for different sides, so neither settles it: VCLR may want a
-# slow rate *and* a large weight. So every objective gets the same small budget, three rates times
-# three weights, two seeds each. The number in bold is what the sources choose. Look at whether the
+# Do rates alone and weights alone say the same? Either way, neither settles it: VCLR may want a
+# slow rate *and* a large weight. So every objective gets a grid of three rates times three weights,
+# two seeds each, and a part alone that is chosen at an edge of the rates gets one more beyond it,
+# the combinations none. The number in bold is what the sources choose. Look at whether the
 # best place of an objective is in the middle of its block or at its edge, and then at the second
 # map, which the choice does not see: is what reads the source best what transfers best?
 
@@ -308,9 +309,11 @@ print(transfer_tuned.brought(evidence) or "No grid of an objective is whole.")
 
 # %% [markdown]
 # What was chosen is trained anew with seeds that nothing had used. Here are the primary contrasts
-# in every way they were tuned, from not at all to both together. Only the last row has seeds that
-# had no part in any choice *and* the same budget for every objective. Look at whether its dots are
-# on the side of the first row.
+# in every way they were tuned, from not at all to both together; where there is a row of both, it
+# is the one in which parts and combinations had a like budget *and* fresh seeds. Look at whether
+# its dots are on the side of the first row. The sentences below add what a sceptic would ask: the
+# same settings on other seeds, the lead at equal rates, single tasks, other readings, and what the
+# targets themselves would have chosen.
 
 # %%
 ways = transfer_tuned.ways(evidence)
@@ -320,10 +323,11 @@ if len(grid):
 for ask in (
     transfer_tuned.tuned,
     transfer_tuned.on_decisive_seeds,
+    transfer_tuned.at_each_rate,
     transfer_tuned.elsewhere,
     transfer_tuned.best_in_targets,
 ):
-    print(ask(evidence) or "No combination was tuned together with both of its parts.")
+    print(ask(evidence) or "Not recorded.")
 
 # %% [markdown]
 # ## Is the contrast learned at all?

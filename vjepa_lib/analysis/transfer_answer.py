@@ -48,7 +48,13 @@ from vjepa_lib.analysis.transfer_score import (
     PRIMARY,
     TITLES,
 )
-from vjepa_lib.analysis.transfer_tuned import best_in_targets, brought, on_decisive_seeds, tuned
+from vjepa_lib.analysis.transfer_tuned import (
+    at_each_rate,
+    best_in_targets,
+    brought,
+    on_decisive_seeds,
+    tuned,
+)
 from vjepa_lib.analysis.transfer_tuned import elsewhere as tuned_elsewhere
 
 
@@ -242,6 +248,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     contrast_learned,
     with_chosen_weights,
     with_chosen_rates,
+    at_each_rate,
     tuned_elsewhere,
     brought,
     best_in_targets,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from vjepa_lib.analysis import transfer_score, transfer_settings
+from vjepa_lib.analysis import statistics, transfer_score, transfer_settings
 from vjepa_lib.analysis.transfer_evidence import (
     Evidence,
     against,
@@ -256,7 +256,8 @@ def _choices(e: Evidence, concerns: Callable[[str], bool]) -> pd.DataFrame:
 def chosen_contrasts(table: pd.DataFrame) -> pd.DataFrame:
     """The primary contrasts when every variant has the weights that its source chose.
 
-    Of seeds that took no part in the choice; before two of them are recorded, of those that did.
+    Of seeds that took no part in the choice; of a combination that has not two of them with both
+    of its parts, of those that did.
 
     Parameters
     ----------
@@ -266,14 +267,20 @@ def chosen_contrasts(table: pd.DataFrame) -> pd.DataFrame:
     -------
     Of `transfer_score.contrasts`, with `choosing`.
     """
+    out = []
     for choosing in (False, True):
         own = table[table.chosen & (table.choosing == choosing)]
         found = transfer_score.contrasts(own, seeds=None, family="chosen weights")
         found = found[found.whole.isin(table[table.tried > 1].variant)]
         # Of one part alone nothing is said: the other may be missing, not equal.
-        if (found.groupby("whole").size() > 1).any():
-            return found.assign(choosing=choosing)
-    return found.iloc[:0].assign(choosing=False)
+        whole = found.groupby("whole").whole.transform("size") > 1
+        told_before = {w for other in out for w in other.whole}
+        found = found[whole.astype(bool) & ~found.whole.isin(told_before)]
+        if len(found):
+            out.append(
+                statistics.in_families(found, name="chosen weights").assign(choosing=choosing)
+            )
+    return pd.concat(out, ignore_index=True) if out else found.iloc[:0].assign(choosing=False)
 
 
 def settled(table: pd.DataFrame) -> dict[str, str]:
@@ -293,14 +300,20 @@ def _at(changed: str) -> str:
     return f"at {in_words(changed)}" if changed else in_words(changed)
 
 
+SEEDS = {False: "that took no part in it", True: "of the choice itself"}
+
+
 def _judged_choice(
     e: Evidence, table: pd.DataFrame
 ) -> tuple[pd.DataFrame, str, dict[str, str]] | None:
     """Contrasts at what the source chose, their verdicts, and every setting chosen, in words."""
     found = chosen_contrasts(table) if len(table) else table
-    said = judged(found, e.margin) if len(found) else ""
-    if not said:
+    if found.empty:
         return None
+    said = "; ".join(
+        f"on {span(rows.n_seeds)} seeds {SEEDS[choosing]}: {judged(rows, e.margin)}"
+        for choosing, rows in found.groupby("choosing", sort=False)
+    )
     changed = settled(table)
     picked = {v: f"{TITLES[v]} {_at(changed[v])}" for v in DECISIVE if v in changed}
     return found, said, picked
@@ -314,11 +327,9 @@ def with_chosen_rates(e: Evidence) -> str | None:
     found, said, picked = choice
     asked = {*found.whole, *found.part}
     tried = span(table[table.variant.isin(asked) & (table.tried > 1)].tried, "or")
-    kind = "of the choice itself" if found.choosing.any() else "that took no part in it"
     return (
         f"With the learning rate chosen in the same way ({tried} rates each, asked after the "
-        f"results: {', '.join(words for v, words in picked.items() if v in asked)}), on "
-        f"{span(found.n_seeds)} seeds {kind}: {said}."
+        f"results: {', '.join(words for v, words in picked.items() if v in asked)}), {said}."
     )
 
 
@@ -327,12 +338,10 @@ def with_chosen_weights(e: Evidence) -> str | None:
     table = weights(e)
     if not (choice := _judged_choice(e, table)):
         return None
-    found, said, picked = choice
-    kind = "seeds of the choice" if found.choosing.any() else "seeds that took no part in it"
+    _, said, picked = choice
     compared = table[table.tried > 1]
     chose = compared[compared.choosing].seed.nunique()
     return (
         f"With weights chosen on the source's validation clips ({span(compared.tried, 'or')} "
-        f"settings each on {chose} seeds: {', '.join(picked.values())}), on "
-        f"{span(found.n_seeds)} {kind}: {said}."
+        f"settings each on {chose} seeds: {', '.join(picked.values())}), {said}."
     )

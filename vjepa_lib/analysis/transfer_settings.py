@@ -11,6 +11,7 @@ import re
 from vjepa_lib import study
 
 _WEIGHT = re.compile(r"(\w+) x([\d.]+)")
+HALF_AND_TWICE = ("lr 0.002", "lr 0.008")  # rates that all objectives were trained with
 _FWM = ("fwm_static", "fwm_orth")  # the two weights of one world model, changed together
 
 
@@ -25,8 +26,8 @@ def only_weights(changed: str) -> bool:
 
 
 def only_rate(changed: str) -> bool:
-    """Whether nothing but the learning rate differs from the study, or nothing at all."""
-    return all(p.startswith("lr ") for p in parts(changed))
+    """Whether nothing but the learning rate differs, by half or twice, or nothing at all."""
+    return all(p in HALF_AND_TWICE for p in parts(changed))
 
 
 def rate_and_weight(changed: str) -> bool:

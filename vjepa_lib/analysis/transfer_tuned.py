@@ -1,8 +1,8 @@
 """Rate and weight tuned together: what the sources choose, and what it is worth on new seeds.
 
-Every objective has the same budget, a grid of three learning rates and three weights; the source's
-validation clips of `CHOOSING` choose, and seeds that nothing has used before confirm
-(docs/analysis_plan.md, deviations).
+Every objective has a grid of three learning rates and three weights, and a part alone that is
+chosen at an edge of the rates one more beyond it; the source's validation clips of `CHOOSING`
+choose, and seeds that nothing has used before confirm (docs/analysis_plan.md, deviations).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
+from scipy.stats import binomtest
 
-from vjepa_lib.analysis import transfer_score
+from vjepa_lib.analysis import statistics, transfer_score
 from vjepa_lib.analysis.transfer_elsewhere import chosen_contrasts, ends, rates, weights
 from vjepa_lib.analysis.transfer_evidence import (
     Evidence,
@@ -21,6 +22,7 @@ from vjepa_lib.analysis.transfer_evidence import (
     once,
     span,
     told,
+    verdict,
 )
 from vjepa_lib.analysis.transfer_evidence import ways as clear_ways
 from vjepa_lib.analysis.transfer_score import (
@@ -35,7 +37,7 @@ from vjepa_lib.analysis.transfer_settings import in_words
 CHOOSING = (5, 6)
 HELD_OUT = "held-out"
 RATES = {"lr 0.002": 0.002, "": 0.004, "lr 0.008": 0.008}  # the study's own in the middle
-_COMBINED = ("ld x0.1", "", "vclr x10")  # each step gives the contrast more of the sum
+_COMBINED = ("ld x0.1", "", "vclr x10")  # both changes give the contrast more of the sum
 WEIGHTS = {
     "vclr": ("vclr x0.1", "", "vclr x10"),
     "ld": ("ld x0.1", "", "ld x10"),
@@ -43,9 +45,11 @@ WEIGHTS = {
     "fwm_hw_ld": ("ld x0.1", "", "ld x10"),
     "fwm_hw_ld+vclr": _COMBINED,
 }
-# A part alone that is chosen at an edge of the rates has one more beyond it, so that nothing a
-# combination is set against is held back by the grid.
+# A part alone that is chosen at an edge of the rates has one more beyond it, so that what a
+# combination is set against is held back less by the grid than the combination is.
 PARTS = ("vclr", "ld", "fwm_hw_ld")
+AGAIN = ("ld+vclr", "vclr")  # asked once more, on the decisive seeds
+CLOSE = 0.01  # a p above it, though below the level, is told with the signs of the seeds
 BEYOND = {"lr 0.002": ("lr 0.001", 0.001), "lr 0.008": ("lr 0.016", 0.016)}
 
 
@@ -72,7 +76,8 @@ def trials(e: Evidence) -> pd.DataFrame:
     -------
     DataFrame, a row an objective and setting: `variant`, `changed`, `rate`, `weight` (in words),
     `source` (validation accuracy, %) and `score` (zero-shot transfer), means over `CHOOSING`,
-    `chosen`: whether it has the best source. Objectives whose grid is not whole are left out.
+    `chosen`: whether it has the best source. Objectives are left out while their grid, or the
+    rate beyond it that they are due, is not whole.
     """
     found = ends(e, _may_have)
     if found.empty:
@@ -87,6 +92,8 @@ def trials(e: Evidence) -> pd.DataFrame:
             continue
         own = means.loc[variant]
         more = beyond(variant, own.loc[list(settings)].source.idxmax())
+        if not set(more) <= set(own.index):  # its choice may still change
+            continue
         places = {c: (RATES[r], w) for c, (r, w) in settings.items()}
         places |= {c: place for c, place in more.items() if c in own.index}
         own = own.loc[list(places)]
@@ -155,7 +162,8 @@ def contrasts(e: Evidence, reading: str = "zero-shot", by: tuple[str, ...] = ())
 
     Returns
     -------
-    Of `transfer_score.contrasts`; a combination with one of its two parts is left out.
+    Of `transfer_score.contrasts`; a combination with one of its two parts is left out. Corrected as
+    if all `PRIMARY` contrasts were there: those that are not count as p = 1.
     """
     table = scores(e, reading, by)
     if table.empty:
@@ -166,7 +174,10 @@ def contrasts(e: Evidence, reading: str = "zero-shot", by: tuple[str, ...] = ())
     if not both:
         return table.iloc[:0]
     family = ", ".join(["tuned contrasts", *by, *([] if reading == "zero-shot" else [reading])])
-    return transfer_score.contrasts(table, both, CONFIRMING_SEEDS, by, family, e.margin)
+    found = transfer_score.contrasts(table, both, CONFIRMING_SEEDS, by, family, e.margin)
+    due = len(found) // len(both) * (len(PRIMARY) - len(both))
+    corrected = statistics.adjust([*found.p, *[1.0] * due])[: len(found)]
+    return found.assign(p_adjusted=corrected, clear=corrected < statistics.ALPHA)
 
 
 def at_edge(e: Evidence) -> list[str]:
@@ -179,41 +190,90 @@ def at_edge(e: Evidence) -> list[str]:
 
 
 def tuned(e: Evidence) -> str | None:
-    """The answer when every objective had the same budget of tuning."""
+    """The answer when rate and weight of every objective were tuned."""
     found = contrasts(e)
     if found.empty:
         return None
+    table, picked = trials(e), choice(e)
     asked = [v for v in DECISIVE if v in {*found.whole, *found.part}]
-    picked = choice(e)
     names = [f"{TITLES[v]} {'at ' if picked[v] else ''}{in_words(picked[v])}" for v in asked]
     edges = [TITLES[v] for v in at_edge(e) if v in asked]
-    edge = f"; at an edge of the rates: {', '.join(edges)}" if edges else ""
-    table = trials(e)
     more = [TITLES[v] for v in asked if len(table[table.variant == v]) > len(grid(v))]
     tried = f"{len(grid(asked[0]))} settings each on {len(CHOOSING)} seeds"
     tried += f", one rate beyond for {', '.join(more)}" if more else ""
+    edge = f"; still at an edge of its rates: {', '.join(edges)}" if edges else ""
+    few = int(found.n_seeds.min()) < len(CONFIRMING_SEEDS)
+    count = span(found.n_seeds) + (f" of {len(CONFIRMING_SEEDS)} planned" if few else "")
     return (
-        "With learning rate and weight tuned together on the source's validation clips "
-        f"({tried}: {', '.join(names)}{edge}), "
-        f"on {span(found.n_seeds)} seeds that nothing had used before: {judged(found, e.margin)}."
+        "With learning rate and weight tuned together on the source's validation clips, on a grid "
+        f"drawn after the planned results had been seen ({tried}: {', '.join(names)}{edge}), on "
+        f"{count} seeds that nothing had used before: {judged(found, e.margin)}."
+        f"{_signs(found)}{_alone(e)}"
+    )
+
+
+def _signs(found: pd.DataFrame) -> str:
+    """Where a t test is clear and the signs of so few seeds are not; '' where nowhere."""
+    said = []
+    for row in found.itertuples():
+        if row.outcomes or row.p >= statistics.ALPHA:
+            continue
+        p = binomtest(int(row.n_above), int(row.n_seeds)).pvalue
+        if row.p > CLOSE:
+            said.append(
+                f" {against(row)} is close to the edge of chance: above in {row.n_above:.0f} of "
+                f"{row.n_seeds:.0f} seeds, which an exact sign test gives p {p:.2g}."
+            )
+    return "".join(said)
+
+
+def _alone(e: Evidence) -> str:
+    """What rates alone and weights alone say, in the words of the plan; '' without such runs."""
+    said = []
+    for name, table in (("the rate", rates(e)), ("the weight", weights(e))):
+        found = chosen_contrasts(table) if len(table) else table
+        for whole in dict.fromkeys(found.whole) if len(found) else ():
+            two = list(found[found.whole == whole].itertuples())
+            if len(two) > 1:
+                said.append(f"{name}, {TITLES[whole]} {verdict(*two)}")
+    return f" Chosen alone: {'; '.join(said)}." if said else ""
+
+
+def at_each_rate(e: Evidence) -> str | None:
+    """The combination's lead over its contrast at equal rates, each at the weight chosen there."""
+    table = trials(e)
+    if contrasts(e).empty:
+        return None
+    best = table.loc[table.groupby(["variant", "rate"]).source.idxmax()]
+    wide = best.pivot(index="rate", columns="variant", values="score")
+    said = []
+    for whole, part in PRIMARY:
+        if part == "vclr" and {whole, part} <= set(wide):
+            gaps = (wide[whole] - wide[part]).dropna()
+            leads = ", ".join(f"{gap:+.1f} at {rate:g}" for rate, gap in gaps.items())
+            said.append(f"{TITLES[whole]} against {TITLES[part]} {leads}")
+    return (
+        f"At equal learning rates, each at the weight that its source chose there (points, "
+        f"{len(CHOOSING)} seeds of the choice): {'; '.join(said)}."
     )
 
 
 def on_decisive_seeds(e: Evidence) -> str | None:
-    """The tuned contrasts once more, on the planned seeds, as far as they are trained there."""
+    """The tuned contrast on the edge once more, on planned seeds, as far as they are trained."""
+    if contrasts(e).empty:
+        return None
     table = scores(e, seeds=DECISIVE_SEEDS)
     if table.empty:
         return None
-    found = transfer_score.contrasts(table, PRIMARY, DECISIVE_SEEDS, margin=e.margin)
+    found = transfer_score.contrasts(table, [AGAIN], DECISIVE_SEEDS, margin=e.margin)
     if found.empty:
         return None
-    said = ", ".join(
-        f"{against(r)} {told(r)}, above in {r.n_above:.0f} of {r.n_seeds:.0f}"
-        for r in found.itertuples()
-    )
+    row = next(found.itertuples())
     return (
-        "The same settings on decisive seeds, which had no part in the choice either (asked after "
-        f"the first of the confirming contrasts; not corrected): {said}."
+        f"The same settings on {row.n_seeds:.0f} of {len(DECISIVE_SEEDS)} decisive seeds, which "
+        "had no part in the choice either (asked because the first came out on the edge, when the "
+        f"combination's scores there were known; not corrected): {against(row)} {told(row)}, above "
+        f"in {row.n_above:.0f}."
     )
 
 
@@ -257,9 +317,9 @@ def brought(e: Evidence) -> str | None:
         sizes.append(len(own))
     tried = span(pd.Series(sizes), "or")
     return (
-        f"Tuning moves the score (planned seeds, untuned, to confirming ones): {means}. Settings "
-        f"that transfer better than the chosen one on the seeds of the choice, of {tried}: "
-        f"{', '.join(places)}."
+        f"Scores untuned (planned seeds) and tuned (confirming ones, not paired): {means}. "
+        f"Settings that transfer better than the chosen one on the seeds of the choice, of "
+        f"{tried}: {', '.join(places)}."
     )
 
 
@@ -275,9 +335,8 @@ def ways(e: Evidence) -> pd.DataFrame:
     tables = [e.contrasts().assign(setting="as in the study")]
     for name, table in (("rate chosen", rates(e)), ("weight chosen", weights(e))):
         found = chosen_contrasts(table) if len(table) else table
-        if len(found):
-            kind = fresh[bool(found.choosing.any())]
-            tables.append(found.assign(setting=f"{name} ({kind})"))
+        for choosing, rows in found.groupby("choosing", sort=False) if len(found) else ():
+            tables.append(rows.assign(setting=f"{name} ({fresh[choosing]})"))
     tables.append(contrasts(e).assign(setting=f"both tuned ({fresh[False]})"))
     found = pd.concat([t for t in tables if len(t)], ignore_index=True)
     named = [f"{TITLES[r.whole]} minus {TITLES[r.part]}" for r in found.itertuples()]

@@ -142,9 +142,9 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
                 evidence,
                 words(
                     "The primary contrasts by way of tuning: as in the study, with the learning "
-                    "rate or the weight chosen on the sources, and with both tuned together, every "
-                    "objective with the same budget, on seeds that had no part in it; t intervals "
-                    "over seeds, not corrected. Runs: [@runs-transfer]."
+                    "rate or the weight chosen on the sources, and with both tuned together on "
+                    "seeds that had no part in it; t intervals over seeds, not corrected. "
+                    "Runs: [@runs-transfer]."
                 ),
             )
         )
