@@ -239,14 +239,15 @@ def judged(found: pd.DataFrame, margin: float) -> str:
             continue
         parts = " and ".join(
             f"{told(r)} against {TITLES[r.part]}"
-            + ("" if r.outcomes else f" (Holm p {_p(r.p_adjusted)}{_same(r, margin)})")
+            + ("" if r.outcomes else f" (Holm p {small(r.p_adjusted)}{_same(r, margin)})")
             for r in rows
         )
         said.append(f"{TITLES[whole]} {verdict(*rows)}: {parts}")
     return "; ".join(said)
 
 
-def _p(p: float) -> str:
+def small(p: float) -> str:
+    """A p value in words: 'below 0.001' where digits would say too much."""
     return f"{p:.2g}" if p >= 1e-3 else "below 0.001"
 
 

@@ -20,6 +20,7 @@ from vjepa_lib.analysis.transfer_evidence import (
     judged,
     of_pair,
     once,
+    small,
     span,
     told,
     verdict,
@@ -162,20 +163,21 @@ def contrasts(e: Evidence, reading: str = "zero-shot", by: tuple[str, ...] = ())
 
     Returns
     -------
-    Of `transfer_score.contrasts`; a combination with one of its two parts is left out. Corrected as
-    if all `PRIMARY` contrasts were there: those that are not count as p = 1.
+    Of `transfer_score.contrasts`, of the pairs that are there; corrected as if all of `PRIMARY`
+    were, those that are not counting as p = 1.
     """
     table = scores(e, reading, by)
     if table.empty:
         return table
     have = set(table.variant)
     pairs = [pair for pair in PRIMARY if have.issuperset(pair)]
-    both = [p for p in pairs if sum(p[0] == other[0] for other in pairs) > 1]
-    if not both:
+    if not pairs:
         return table.iloc[:0]
     family = ", ".join(["tuned contrasts", *by, *([] if reading == "zero-shot" else [reading])])
-    found = transfer_score.contrasts(table, both, CONFIRMING_SEEDS, by, family, e.margin)
-    due = len(found) // len(both) * (len(PRIMARY) - len(both))
+    found = transfer_score.contrasts(table, pairs, CONFIRMING_SEEDS, by, family, e.margin)
+    if found.empty:
+        return found
+    due = len(found) // len(pairs) * (len(PRIMARY) - len(pairs))
     corrected = statistics.adjust([*found.p, *[1.0] * due])[: len(found)]
     return found.assign(p_adjusted=corrected, clear=corrected < statistics.ALPHA)
 
@@ -202,12 +204,17 @@ def tuned(e: Evidence) -> str | None:
     tried = f"{len(grid(asked[0]))} settings each on {len(CHOOSING)} seeds"
     tried += f", one rate beyond for {', '.join(more)}" if more else ""
     edge = f"; still at an edge of its rates: {', '.join(edges)}" if edges else ""
+    said = [judged(found, e.margin)] if found.whole.duplicated().any() else []
+    for row in found[~found.whole.duplicated(keep=False)].itertuples():
+        p = "" if row.outcomes else f" (Holm p {small(row.p_adjusted)})"
+        missing = next(part for whole, part in PRIMARY if whole == row.whole and part != row.part)
+        said.append(f"{against(row)} {told(row)}{p}, {TITLES[missing]} not tuned")
     few = int(found.n_seeds.min()) < len(CONFIRMING_SEEDS)
     count = span(found.n_seeds) + (f" of {len(CONFIRMING_SEEDS)} planned" if few else "")
     return (
         "With learning rate and weight tuned together on the source's validation clips, on a grid "
         f"drawn after the planned results had been seen ({tried}: {', '.join(names)}{edge}), on "
-        f"{count} seeds that nothing had used before: {judged(found, e.margin)}."
+        f"{count} seeds that nothing had used before: {'; '.join(said)}."
         f"{_signs(found)}{_alone(e)}"
     )
 
@@ -216,10 +223,10 @@ def _signs(found: pd.DataFrame) -> str:
     """Where a t test is clear and the signs of so few seeds are not; '' where nowhere."""
     said = []
     for row in found.itertuples():
-        if row.outcomes or row.p >= statistics.ALPHA:
+        if row.outcomes or not row.clear:
             continue
         p = binomtest(int(row.n_above), int(row.n_seeds)).pvalue
-        if row.p > CLOSE:
+        if row.p_adjusted > CLOSE:
             said.append(
                 f" {against(row)} is close to the edge of chance: above in {row.n_above:.0f} of "
                 f"{row.n_seeds:.0f} seeds, which an exact sign test gives p {p:.2g}."
@@ -231,12 +238,13 @@ def _alone(e: Evidence) -> str:
     """What rates alone and weights alone say, in the words of the plan; '' without such runs."""
     said = []
     for name, table in (("the rate", rates(e)), ("the weight", weights(e))):
-        found = chosen_contrasts(table) if len(table) else table
-        for whole in dict.fromkeys(found.whole) if len(found) else ():
-            two = list(found[found.whole == whole].itertuples())
-            if len(two) > 1:
-                said.append(f"{name}, {TITLES[whole]} {verdict(*two)}")
-    return f" Chosen alone: {'; '.join(said)}." if said else ""
+        if table.empty:
+            continue
+        found = chosen_contrasts(table)
+        two = {w: list(rows.itertuples()) for w, rows in found.groupby("whole", sort=False)}
+        words = [f"{TITLES[w]} {verdict(*rows)}" for w, rows in two.items() if len(rows) > 1]
+        said += [f"with {name} alone chosen {', '.join(words)}"] if words else []
+    return f" But {'; '.join(said)}." if said else ""
 
 
 def at_each_rate(e: Evidence) -> str | None:
