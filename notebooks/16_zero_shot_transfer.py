@@ -100,10 +100,11 @@ nb.out.table(
 
 # %%
 nb.out.figure(
-    plots.clips(strips.world_clips("camera"), width=5),
+    plots.clips(strips.world_clips("camera"), every=2, width=2.4),
     "worlds",
     scale,
-    "The first test clip of the task `camera` in its source and, at severity 4, in its six shifts",
+    "The first test clip of the task `camera` in its source and, at severity 4, in its six shifts; "
+    "every second frame",
 )
 
 # %% [markdown]
@@ -199,9 +200,8 @@ print(transfer_answer.by_task(evidence))
 # %%
 graded = transfer_views.by_severity(evidence)
 tasks = [c for c in graded if c not in ("variant", "seed", "severity")]
-fig = plots.curves(
-    graded, tasks, x="severity", columns=2, ylabels={t: f"{t}, top-1 (%)" for t in tasks}
-)
+labels = {t: f"{t}, top-1 (%)" for t in tasks}
+fig = plots.curves(graded, tasks, x="severity", columns=2, ylabels=labels, width=5.4)
 nb.out.figure(
     fig,
     "severities",
