@@ -135,7 +135,7 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
                 ),
             )
         )
-    if len(transfer_tuned.contrasts(evidence.zero_shot)):
+    if len(evidence.contrasts) and len(transfer_tuned.contrasts(evidence.zero_shot)):
         blocks.append(
             pictures.ways(
                 gallery,

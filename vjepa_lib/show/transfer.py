@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from vjepa_lib.analysis import transfer_beside, transfer_learned, transfer_views
 from vjepa_lib.analysis.transfer_score import TITLES
-from vjepa_lib.show import look, plots
+from vjepa_lib.show import plots
 
 SCALES = {"points": "points of the score", "logits": "log odds"}
 
@@ -33,7 +33,7 @@ def tried(table: pd.DataFrame, value: str) -> Figure:
     table : of `transfer_tuned.trials`.
     value : 'source' or 'score'.
     """
-    rows = [f"{look.label(r.variant)}, {r.weight}" for r in table.itertuples()]
+    rows = [f"{r.variant}, {r.weight}" for r in table.itertuples()]
     placed = table.assign(row=rows, rate=[f"rate {r:g}" for r in table.rate])
     wide, mark = (
         placed.pivot(index="row", columns="rate", values=v).loc[list(dict.fromkeys(rows))]
