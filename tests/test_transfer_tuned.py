@@ -142,3 +142,21 @@ def test_seeds_that_confirm_enter_no_other_table(evidence):
     assert set(CONFIRMING_SEEDS).isdisjoint(transfer_elsewhere.weights(evidence).seed)
     both = [c for c in set(evidence.runs.changed) if transfer_settings.rate_and_weight(c)]
     assert both and set(both).isdisjoint(transfer_elsewhere.settings(evidence))
+
+
+def test_what_is_clear_by_a_hair_is_told_with_its_signs(evidence):
+    found = transfer_tuned.contrasts(evidence)
+    assert transfer_tuned._signs(found) == ""
+    said = transfer_tuned._signs(found.assign(p_adjusted=0.04, clear=True))
+    assert "above in 5 of 5 seeds, which an exact sign test gives p 0.062." in said
+    assert transfer_tuned._signs(found.assign(p_adjusted=0.06, clear=False)) == ""
+
+
+def test_scores_of_two_kinds_are_told_as_counts():
+    two = study_of({"ld": 80}, CONFIRMING_SEEDS[:2], BEST["ld"])
+    two = two[two.changed != ""]
+    e = grid_of()
+    rows = e.readings[~e.readings.run.isin(two.run)]
+    e = Evidence(pd.concat([rows, two]), curves=e.curves)
+    assert " seeds at " not in transfer_tuned.brought(grid_of())
+    assert " seeds at " in transfer_tuned.brought(e)

@@ -49,9 +49,9 @@ WEIGHTS = {
 # A part alone that is chosen at an edge of the rates has one more beyond it, so that what a
 # combination is set against is held back less by the grid than the combination is.
 PARTS = ("vclr", "ld", "fwm_hw_ld")
+BEYOND = {"lr 0.002": ("lr 0.001", 0.001), "lr 0.008": ("lr 0.016", 0.016)}
 AGAIN = ("ld+vclr", "vclr")  # asked once more, on the decisive seeds
 CLOSE = 0.01  # a p above it, though below the level, is told with the signs of the seeds
-BEYOND = {"lr 0.002": ("lr 0.001", 0.001), "lr 0.008": ("lr 0.016", 0.016)}
 
 
 def _setting(rate: str, weight: str) -> str:
@@ -312,10 +312,11 @@ def brought(e: Evidence) -> str | None:
     table, drawn = trials(e), levels(e)
     if drawn.empty:
         return None
-    wide = drawn.pivot(index="variant", columns="settings", values="score")
+    told_levels = drawn.assign(text=[r.outcomes or f"{r.score:.1f}" for r in drawn.itertuples()])
+    wide = told_levels.pivot(index="variant", columns="settings", values="text")
     wide = wide.loc[list(dict.fromkeys(drawn.variant))].dropna()
     means = ", ".join(
-        f"{TITLES[v]} {r['as in the study']:.1f} to {r['tuned']:.1f}" for v, r in wide.iterrows()
+        f"{TITLES[v]} {r['as in the study']} to {r['tuned']}" for v, r in wide.iterrows()
     )
     places, sizes = [], []
     for variant in wide.index:
