@@ -47,24 +47,12 @@ class Evidence:
             self._cache["runs"] = self.readings.drop_duplicates("run")[columns]
         return self._cache["runs"]
 
-    @property
-    def _plain(self) -> pd.DataFrame:
-        """Readings without the clips behind them, which are long and which few ask for."""
-        if "plain" not in self._cache:
-            self._cache["plain"] = self.readings.drop(columns="right", errors="ignore")
-        return self._cache["plain"]
-
     def own(self, changed: str = "", on: str = "rendered") -> pd.DataFrame:
-        """`transfer_score.own_runs` of runs with a setting, without which clips were right."""
+        """`transfer_score.own_runs` of runs with a setting."""
         key = ("own", changed, on)
         if key not in self._cache:
-            self._cache[key] = transfer_score.own_runs(self._plain, changed, on)
+            self._cache[key] = transfer_score.own_runs(self.readings, changed, on)
         return self._cache[key]
-
-    def with_clips(self) -> pd.DataFrame:
-        """Readings of the study itself and of its references, and which clips were right."""
-        rows = transfer_score.own_runs(self.readings)
-        return pd.concat([rows[rows.kind != "supervised"], self._supervised(self.readings)])
 
     def shares(self, reading: str = "zero-shot", changed: str = "", on: str = "rendered"):
         """`transfer_score.shares` of runs with a setting; empty without them."""
@@ -76,10 +64,8 @@ class Evidence:
     def referred(self, changed: str = "", on: str = "rendered") -> pd.DataFrame:
         """`own`, and the supervised reference that scores need."""
         rows = self.own(changed, on)
-        return pd.concat([rows[rows.kind != "supervised"], self._supervised(self._plain)])
-
-    def _supervised(self, readings: pd.DataFrame) -> pd.DataFrame:
-        return readings[readings.kind == "supervised"]
+        reference = self.readings[self.readings.kind == "supervised"]
+        return pd.concat([rows[rows.kind != "supervised"], reference])
 
     def contrasts(
         self,
@@ -122,7 +108,7 @@ class Evidence:
     def crossed(self) -> pd.DataFrame:
         """`transfer_score.crossed` of the primary contrasts."""
         if "crossed" not in self._cache:
-            self._cache["crossed"] = transfer_score.crossed(self.with_clips())
+            self._cache["crossed"] = transfer_score.crossed(self.referred())
         return self._cache["crossed"]
 
     @property
@@ -178,6 +164,11 @@ def number(row) -> str:
 def against(row) -> str:
     """'LD with VCLR against LD' of a contrast."""
     return f"{TITLES[row.whole]} against {TITLES[row.part]}"
+
+
+def minus(row) -> str:
+    """'LD with VCLR minus LD' of a contrast: its name in tables and figures."""
+    return f"{TITLES[row.whole]} minus {TITLES[row.part]}"
 
 
 def of_pair(table: pd.DataFrame, row) -> pd.DataFrame:

@@ -104,7 +104,7 @@ def crossed(e: Evidence) -> pd.DataFrame:
     whole = seeds(e)
     if not whole:
         return pd.DataFrame(columns=["effect"])
-    blocks, weights = transfer_score.right_by_place(e.with_clips(), CELLS, whole)
+    blocks, weights = transfer_score.right_by_place(e.referred(), CELLS, whole)
     return factorial4.crossed_effects(blocks, weights)
 
 

@@ -7,7 +7,7 @@ choose, and seeds that nothing has used before confirm (docs/analysis_plan.md, d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from scipy.stats import binomtest
@@ -18,6 +18,7 @@ from vjepa_lib.analysis.transfer_evidence import (
     Evidence,
     against,
     judged,
+    minus,
     of_pair,
     once,
     small,
@@ -146,8 +147,19 @@ def scores(
     by : 'task' or 'shift' to keep apart.
     seeds : none of `CHOOSING`.
     """
+    return _at(e, choice(e), seeds, reading, by)
+
+
+def _at(
+    e: Evidence,
+    settings: Mapping[str, str] | pd.Series,
+    seeds: Sequence[int],
+    reading: str = "zero-shot",
+    by: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Scores of some seeds, every objective at its own setting."""
     out = []
-    for variant, changed in choice(e).items():
+    for variant, changed in settings.items():
         if reading == HELD_OUT:
             found = transfer_score.held_out(e.own(changed))
         elif len(found := e.shares(reading, changed)):
@@ -348,7 +360,7 @@ def ways(e: Evidence) -> pd.DataFrame:
             tables.append(rows.assign(setting=f"{name} ({fresh[choosing]})"))
     tables.append(contrasts(e).assign(setting=f"both tuned ({fresh[False]})"))
     found = pd.concat([t for t in tables if len(t)], ignore_index=True)
-    named = [f"{TITLES[r.whole]} minus {TITLES[r.part]}" for r in found.itertuples()]
+    named = [minus(r) for r in found.itertuples()]
     columns = ["effect", "low", "high", "n_seeds", "n_above", "p_adjusted", "outcomes"]
     return found.assign(contrast=named)[["setting", "contrast", *columns]]
 
@@ -379,13 +391,8 @@ def best_in_targets(e: Evidence) -> str | None:
     table = trials(e)
     if contrasts(e).empty:
         return None
-    best = table.loc[table.groupby("variant").score.idxmax()].set_index("variant")
-    out = []
-    for variant, row in best.iterrows():
-        found = transfer_score.scores(e.shares(changed=row.changed))
-        out.append(found[(found.variant == variant) & found.seed.isin(CHOOSING)])
-    pairs = [p for p in PRIMARY if set(p) <= set(best.index)]
-    found = transfer_score.contrasts(pd.concat(out), pairs, CHOOSING)
+    best = table.loc[table.groupby("variant").score.idxmax()].set_index("variant").changed
+    found = transfer_score.contrasts(_at(e, best, CHOOSING), PRIMARY, CHOOSING)
     said = ", ".join(f"{against(r)} {r.effect:+.1f} points" for r in found.itertuples())
     return (
         "If the targets themselves could choose (no fair test: the best of the grid, on the same "

@@ -6,8 +6,8 @@ import pandas as pd
 
 from vjepa_lib.analysis import statistics, transfer_score
 from vjepa_lib.analysis.transfer_elsewhere import OTHER_WORLD, by_setting, weights
-from vjepa_lib.analysis.transfer_evidence import Evidence, side
-from vjepa_lib.analysis.transfer_score import DECISIVE, READINGS, TITLES, of_study
+from vjepa_lib.analysis.transfer_evidence import Evidence, minus, side
+from vjepa_lib.analysis.transfer_score import DECISIVE, READINGS, of_study
 from vjepa_lib.analysis.transfer_settings import in_words
 from vjepa_lib.datasets import worlds
 
@@ -224,7 +224,7 @@ def two_lines(table: pd.DataFrame) -> dict[str, str]:
 
 
 def _titles(found: pd.DataFrame) -> list[str]:
-    return [f"{TITLES[r.whole]} minus {TITLES[r.part]}" for r in found.itertuples()]
+    return [minus(r) for r in found.itertuples()]
 
 
 def primary(e: Evidence) -> pd.DataFrame:
