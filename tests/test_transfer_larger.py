@@ -93,19 +93,8 @@ def test_sentences_name_the_size_the_machine_and_both_verdicts(evidence):
     assert "LD with VCLR 7.0" in learned
     assert "There VCLR alone is +3" in said and "at the small size, in accuracy too, +" in said
     assert "the other way" not in said
-    assert transfer_larger.one_size_up in transfer_answer.SHORT
+    assert transfer_larger.one_size_up in transfer_answer.SENTENCES
     assert transfer_larger.contrast_learned in transfer_answer.SENTENCES
-
-
-def test_single_runs_are_shown_without_an_interval(evidence):
-    one = evidence.larger.readings
-    one = one[(one.changed == "") | (one.seed == 0)]
-    levels = transfer_larger.levels(evidence_of(one))
-    assert len(levels) == len(DECISIVE) + 2 and levels.variant.iloc[0] == "random_init"
-    chosen = levels[levels.weights == transfer_larger.CHOSEN]
-    assert chosen.setting.tolist() == ["LD x0.1"] and chosen.n_seeds.tolist() == [1]
-    assert chosen.low.isna().all() and levels[levels.n_seeds == 3].low.notna().all()
-    assert "At the same size" not in transfer_larger.one_size_up(evidence_of(one))
 
 
 def test_it_is_said_which_contrasts_turn_round(evidence):
@@ -204,4 +193,3 @@ def test_without_larger_runs_nothing_is_said(evidence):
         ):
             assert ask(e) is None
         assert transfer_larger.contrasts(e).empty
-    assert transfer_larger.levels(evidence_of(None)).empty

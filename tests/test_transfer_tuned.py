@@ -5,7 +5,7 @@ import pytest
 from test_transfer_answer import study_of
 from test_transfer_views import looks
 
-from vjepa_lib.analysis import transfer_elsewhere, transfer_settings, transfer_tuned
+from vjepa_lib.analysis import transfer_elsewhere, transfer_settings, transfer_tuned, tuning_grid
 from vjepa_lib.analysis.transfer_evidence import Evidence
 from vjepa_lib.analysis.transfer_score import CONFIRMING_SEEDS, DECISIVE_SEEDS
 from vjepa_lib.analysis.transfer_tuned import CHOOSING
@@ -85,15 +85,6 @@ def test_sources_choose_and_new_seeds_confirm(evidence):
     assert "LD with VCLR against VCLR +0.0 points" in transfer_tuned.best_in_targets(evidence)
 
 
-def test_the_same_settings_are_asked_on_the_planned_seeds(evidence):
-    assert transfer_tuned.on_decisive_seeds(evidence) is None
-    more = [study_of({v: TUNED[v]}, (10, 11, 12), BEST[v]) for v in ("vclr", "ld+vclr")]
-    rows = pd.concat([evidence.readings, *(r[r.changed != ""] for r in more)])
-    said = transfer_tuned.on_decisive_seeds(Evidence(rows, curves=evidence.curves))
-    assert "LD with VCLR against VCLR +2" in said and "above in 3." in said
-    assert "against LD" not in said  # which is not trained there
-
-
 def test_a_part_at_an_edge_has_one_rate_beyond_and_a_combination_has_none(evidence):
     assert transfer_tuned.beyond("vclr", "lr 0.002, vclr x10") == {
         "lr 0.001, vclr x10": (0.001, "vclr x10")
@@ -142,6 +133,18 @@ def test_seeds_that_confirm_enter_no_other_table(evidence):
     assert set(CONFIRMING_SEEDS).isdisjoint(transfer_elsewhere.weights(evidence).seed)
     both = [c for c in set(evidence.runs.changed) if transfer_settings.rate_and_weight(c)]
     assert both and set(both).isdisjoint(transfer_elsewhere.settings(evidence))
+
+
+def test_what_cannot_be_tested_makes_no_other_contrast_clear():
+    table = pd.DataFrame({"p": [0.03, 0.001, float("nan"), float("nan")]})
+    whole = tuning_grid.of_four(table, 4)
+    assert whole.p_adjusted.iloc[:2].tolist() == pytest.approx([0.09, 0.004])
+    assert (
+        whole.p_adjusted.iloc[2:].isna().all()
+        and whole.clear.tolist() == [False, True] + [False] * 2
+    )
+    part = tuning_grid.of_four(table.iloc[:2], 2)  # two contrasts are not trained yet
+    assert part.p_adjusted.tolist() == pytest.approx([0.09, 0.004])
 
 
 def test_what_is_clear_by_a_hair_is_told_with_its_signs(evidence):

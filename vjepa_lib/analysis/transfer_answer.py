@@ -40,7 +40,14 @@ from vjepa_lib.analysis.transfer_larger import (
     turned,
 )
 from vjepa_lib.analysis.transfer_larger import contrast_learned as learned_one_size_up
+from vjepa_lib.analysis.transfer_larger_tuned import (
+    brought_one_size_up,
+    elsewhere_one_size_up,
+    learned_tuned,
+    tuned_one_size_up,
+)
 from vjepa_lib.analysis.transfer_learned import contrast_learned
+from vjepa_lib.analysis.transfer_repeats import asked_again
 from vjepa_lib.analysis.transfer_score import (
     DECISIVE,
     DECISIVE_SEEDS,
@@ -48,14 +55,15 @@ from vjepa_lib.analysis.transfer_score import (
     PRIMARY,
     TITLES,
 )
+from vjepa_lib.analysis.transfer_singles import singles
 from vjepa_lib.analysis.transfer_tuned import (
     at_each_rate,
     best_in_targets,
     brought,
-    on_decisive_seeds,
     tuned,
 )
 from vjepa_lib.analysis.transfer_tuned import elsewhere as tuned_elsewhere
+from vjepa_lib.analysis.transfer_verdicts import in_short
 
 
 def recorded(e: Evidence) -> str | None:
@@ -241,10 +249,11 @@ def falls(e: Evidence) -> str | None:
 
 
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
+    in_short,
     combination,
     tuned,
-    on_decisive_seeds,
-    one_size_up,
+    asked_again,
+    tuned_one_size_up,
     contrast_learned,
     with_chosen_weights,
     with_chosen_rates,
@@ -258,6 +267,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     combined,
     one_beside,
     learned_again,
+    one_size_up,
     turned,
     tasks_one_size_up,
     readings_one_size_up,
@@ -265,9 +275,13 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     learned_one_size_up,
     settled_one_size_up,
     at_edges,
+    brought_one_size_up,
+    learned_tuned,
+    elsewhere_one_size_up,
     other_contrasts,
     above_both,
     halves_and_forms,
+    singles,
     parts,
     recorded,
     new_clips,
@@ -282,7 +296,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     falls,
 )
 # The answer in a few sentences, for a first screen.
-SHORT = SENTENCES[:5]
+SHORT = SENTENCES[:6]
 
 
 def sentences(

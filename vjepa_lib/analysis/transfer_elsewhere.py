@@ -25,6 +25,7 @@ from vjepa_lib.analysis.transfer_score import (
     CONFIRMING_SEEDS,
     DECISIVE,
     DECISIVE_SEEDS,
+    FURTHER_SEEDS,
     PRIMARY,
     TITLES,
 )
@@ -54,7 +55,8 @@ def settings(e: Evidence) -> list[str]:
 def other_seeds(e: Evidence) -> tuple[int, ...]:
     """Seeds of the rendered worlds' runs that neither planned nor tuned contrasts use."""
     own = e.runs[e.runs.variant.isin(DECISIVE) & (e.runs.pretrained_on == "rendered")]
-    return tuple(sorted(set(own.seed) - set(DECISIVE_SEEDS) - set(CONFIRMING_SEEDS)))
+    apart = {*DECISIVE_SEEDS, *CONFIRMING_SEEDS, *FURTHER_SEEDS}
+    return tuple(sorted(set(own.seed) - apart))
 
 
 def setting_seeds(e: Evidence) -> tuple[int, ...]:
@@ -188,13 +190,33 @@ def weights(e: Evidence) -> pd.DataFrame:
     the chosen setting), `choosing` (whether its seed took part in the choice). Empty without runs
     of other weights.
     """
-    return _choices(e, transfer_settings.only_weights)
+    return _choices(e, transfer_settings.chosen_among)
 
 
 @once
 def rates(e: Evidence) -> pd.DataFrame:
     """What each learning rate gives; of `weights`, with rates in the place of weights."""
     return _choices(e, transfer_settings.only_rate)
+
+
+def last_looks(curves: pd.DataFrame, concerns: Callable[[str], bool]) -> pd.DataFrame:
+    """What runs of the rendered worlds read of their sources in the end.
+
+    Parameters
+    ----------
+    curves : of `transfer_recorded.curves`.
+    concerns : of a setting; runs with others are left out.
+
+    Returns
+    -------
+    The last row of every run's curve with looks at the sources, with `source`, validation accuracy,
+    mean over tasks, in percent.
+    """
+    rows = curves[curves.pretrained_on == "rendered"]
+    rows = rows[rows.changed.isin([c for c in rows.changed.unique() if concerns(c)])]
+    looked = [f"source_{t}" for t in worlds.TASKS]
+    last = rows.dropna(subset=looked).sort_values("step").groupby("run").tail(1)
+    return last.assign(source=last[looked].mean(axis=1))
 
 
 def ends(e: Evidence, concerns: Callable[[str], bool]) -> pd.DataFrame:
@@ -212,11 +234,7 @@ def ends(e: Evidence, concerns: Callable[[str], bool]) -> pd.DataFrame:
     """
     if e.curves.empty:
         return pd.DataFrame()
-    rows = e.curves[e.curves.pretrained_on == "rendered"]
-    rows = rows[[concerns(c) for c in rows.changed]]
-    looked = [f"source_{t}" for t in worlds.TASKS]
-    last = rows.dropna(subset=looked).sort_values("step").groupby("run").tail(1)
-    last = last.assign(source=last[looked].mean(axis=1))
+    last = last_looks(e.curves, concerns)
     scored = [transfer_score.scores(e.shares(changed=c)) for c in sorted(set(last.changed))]
     if len(scored) < 2:
         return pd.DataFrame()

@@ -30,6 +30,7 @@ class Evidence:
     readings : of `transfer_recorded.load`.
     curves : of `transfer_recorded.curves`; without them no weights are chosen.
     larger : the same of the larger size (`study.transfer_medium`); None where it is not recorded.
+    failed : of `transfer_recorded.failed`.
     margin : points of the score within which a difference is called none.
     """
 
@@ -37,6 +38,7 @@ class Evidence:
     margin: float = MARGIN
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
     larger: Evidence | None = None
+    failed: pd.DataFrame = field(default_factory=pd.DataFrame)
     _cache: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -148,7 +150,10 @@ def one_size_up(folder: Path = FOLDER) -> Evidence | None:
     read = transfer_recorded.load(LARGER, folder)
     if read.empty:
         return None
-    return Evidence(read, curves=transfer_recorded.curves(LARGER, folder))
+    curves, failed = (
+        f(LARGER, folder) for f in (transfer_recorded.curves, transfer_recorded.failed)
+    )
+    return Evidence(read, curves=curves, failed=failed)
 
 
 def span(counts: pd.Series, word: str = "to") -> str:

@@ -21,14 +21,17 @@ from vjepa_lib.analysis.transfer_evidence import (
     told,
     ways,
 )
-from vjepa_lib.analysis.transfer_score import DECISIVE, DECISIVE_SEEDS, PRIMARY, TITLES
-from vjepa_lib.analysis.transfer_settings import in_words
+from vjepa_lib.analysis.transfer_score import (
+    CONFIRMING_SEEDS,
+    DECISIVE,
+    DECISIVE_SEEDS,
+    PRIMARY,
+    TITLES,
+)
 from vjepa_lib.datasets import worlds
 from vjepa_lib.study import transfer_medium
 
 STUDY, CHOSEN = "as in the study", "as the small size chose"
-UNTRAINED = "random_init"
-LEAST_SEEDS = 3  # of a mean that is shown
 
 
 @once
@@ -57,8 +60,9 @@ def accuracies(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
     for whose, changed in settings(e).items():
         for words in dict.fromkeys(changed.values()):
             found = transfer_score.accuracies(e.larger.own(words), reading)
-            found = found[found.variant.map(changed) == words]
-            if len(found):
+            # Seeds that confirm what was tuned at this size have a table of their own.
+            meant = (found.variant.map(changed) == words) & ~found.seed.isin(CONFIRMING_SEEDS)
+            if len(found := found[meant]):
                 tables.append(found.assign(weights=whose))
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
@@ -90,35 +94,6 @@ def contrasts(e: Evidence, reading: str = "zero-shot") -> pd.DataFrame:
         if len(found):
             out.append(found.assign(weights=whose))
     return pd.concat(out[1:] or out, ignore_index=True)
-
-
-def levels(e: Evidence) -> pd.DataFrame:
-    """Mean accuracies with t intervals, a row a variant and setting, the untrained encoder first.
-
-    Returns
-    -------
-    DataFrame with `variant`, `weights`, `setting` (in words) and those of
-    `transfer_score.interval`; below `LEAST_SEEDS` seeds a row a run, without an interval. An
-    objective whose weights the choice left alone stands once.
-    """
-    table, changed, out = accuracies(e), settings(e), []
-
-    def add(rows: pd.Series, **named: str) -> None:
-        groups = [rows] if len(rows) >= LEAST_SEEDS else [rows.iloc[[i]] for i in range(len(rows))]
-        out.extend(named | transfer_score.interval(group) for group in groups)
-
-    if e.larger is not None:
-        plain = transfer_score.accuracies(e.larger.own())
-        own = plain[plain.variant == UNTRAINED].score
-        add(own, variant=UNTRAINED, weights=STUDY, setting="untrained")
-    for variant in DECISIVE:
-        for whose in changed:
-            words = changed[whose][variant]
-            if whose == CHOSEN and not words:
-                continue
-            own = table[(table.variant == variant) & (table.weights == whose)].score
-            add(own, variant=variant, weights=whose, setting=in_words(words))
-    return pd.DataFrame(out)
 
 
 def one_size_up(e: Evidence) -> str | None:

@@ -23,6 +23,7 @@ from vjepa_lib.study.transfer_runs import unpack
 DECISIVE = ("baseline", "ld", "vclr", "ld+vclr", "fwm_hw_ld", "fwm_hw_ld+vclr")
 DECISIVE_SEEDS = tuple(range(10, 20))
 CONFIRMING_SEEDS = tuple(range(30, 35))  # of settings that were tuned with other seeds
+FURTHER_SEEDS = tuple(range(40, 50))  # of the tuned contrast that those left open
 # The four primary contrasts: the combination minus each of its parts.
 PRIMARY = (
     ("fwm_hw_ld+vclr", "vclr"),

@@ -25,6 +25,14 @@ def only_weights(changed: str) -> bool:
     return all(_WEIGHT.fullmatch(p) for p in parts(changed))
 
 
+def chosen_among(changed: str) -> bool:
+    """Whether a setting is one of the weights that sources choose from.
+
+    FWM's were changed after that choice had been told: they are a setting as others are.
+    """
+    return only_weights(changed) and not any(p.startswith(_FWM) for p in parts(changed))
+
+
 def only_rate(changed: str) -> bool:
     """Whether nothing but the learning rate differs, by half or twice, or nothing at all."""
     return all(p in HALF_AND_TWICE for p in parts(changed))

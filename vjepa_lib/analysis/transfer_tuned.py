@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from scipy.stats import binomtest
 
-from vjepa_lib.analysis import statistics, transfer_score
+from vjepa_lib.analysis import transfer_score, tuning_grid
 from vjepa_lib.analysis.transfer_elsewhere import chosen_contrasts, ends, rates, weights
 from vjepa_lib.analysis.transfer_evidence import (
     Evidence,
@@ -35,39 +35,32 @@ from vjepa_lib.analysis.transfer_score import (
     TITLES,
 )
 from vjepa_lib.analysis.transfer_settings import in_words
+from vjepa_lib.analysis.tuning_grid import WEIGHTS
 
 CHOOSING = (5, 6)
 HELD_OUT = "held-out"
 RATES = {"lr 0.002": 0.002, "": 0.004, "lr 0.008": 0.008}  # the study's own in the middle
-_COMBINED = ("ld x0.1", "", "vclr x10")  # both changes give the contrast more of the sum
-WEIGHTS = {
-    "vclr": ("vclr x0.1", "", "vclr x10"),
-    "ld": ("ld x0.1", "", "ld x10"),
-    "ld+vclr": _COMBINED,
-    "fwm_hw_ld": ("ld x0.1", "", "ld x10"),
-    "fwm_hw_ld+vclr": _COMBINED,
-}
 # A part alone that is chosen at an edge of the rates has one more beyond it, so that what a
 # combination is set against is held back less by the grid than the combination is.
 PARTS = ("vclr", "ld", "fwm_hw_ld")
 BEYOND = {"lr 0.002": ("lr 0.001", 0.001), "lr 0.008": ("lr 0.016", 0.016)}
-AGAIN = ("ld+vclr", "vclr")  # asked once more, on the decisive seeds
 CLOSE = 0.01  # a p above it, though below the level, is told with the signs of the seeds
-
-
-def _setting(rate: str, weight: str) -> str:
-    return ", ".join(part for part in (rate, weight) if part)
 
 
 def grid(variant: str) -> dict[str, tuple[str, str]]:
     """The settings of an objective, each with its rate and its weight."""
-    return {_setting(r, w): (r, w) for w in WEIGHTS[variant] for r in RATES}
+    return tuning_grid.grid(variant, RATES)
 
 
 def _may_have(changed: str) -> bool:
     """Whether a setting is one that the grid has of some objective, or one beyond its rates."""
     rates_ = (*RATES, *(name for name, _ in BEYOND.values()))
-    return any(changed == _setting(r, w) for own in WEIGHTS.values() for w in own for r in rates_)
+    return any(
+        changed == tuning_grid.setting(r, w)
+        for own in WEIGHTS.values()
+        for w in own
+        for r in rates_
+    )
 
 
 @once
@@ -84,30 +77,7 @@ def trials(e: Evidence) -> pd.DataFrame:
     found = ends(e, _may_have)
     if found.empty:
         return found
-    found = found[found.seed.isin(CHOOSING)]
-    whole = found.groupby(["variant", "changed"]).seed.transform("nunique") == len(CHOOSING)
-    means = found[whole].groupby(["variant", "changed"])[["source", "score"]].mean()
-    out = []
-    for variant in WEIGHTS:
-        settings = grid(variant)
-        if not {(variant, c) for c in settings} <= set(means.index):
-            continue
-        own = means.loc[variant]
-        more = beyond(variant, own.loc[list(settings)].source.idxmax())
-        if not set(more) <= set(own.index):  # its choice may still change
-            continue
-        places = {c: (RATES[r], w) for c, (r, w) in settings.items()}
-        places |= {c: place for c, place in more.items() if c in own.index}
-        own = own.loc[list(places)]
-        out.append(
-            own.assign(
-                variant=variant,
-                rate=[rate for rate, _ in places.values()],
-                weight=[in_words(w) for _, w in places.values()],
-                chosen=own.index == own.source.idxmax(),
-            ).reset_index()
-        )
-    return pd.concat(out, ignore_index=True) if out else found.iloc[:0]
+    return tuning_grid.trials(found, RATES, CHOOSING, more=beyond)
 
 
 def beyond(variant: str, chosen: str) -> dict[str, tuple[float, str]]:
@@ -121,16 +91,12 @@ def beyond(variant: str, chosen: str) -> dict[str, tuple[float, str]]:
     if variant not in PARTS or rate not in BEYOND:
         return {}
     name, value = BEYOND[rate]
-    return {_setting(name, weight): (value, weight)}
+    return {tuning_grid.setting(name, weight): (value, weight)}
 
 
 def choice(e: Evidence) -> dict[str, str]:
     """The setting that its source chose of every objective whose grid is whole."""
-    table = trials(e)
-    if table.empty:
-        return {}
-    rows = table[table.chosen]
-    return dict(zip(rows.variant, rows.changed, strict=True))
+    return tuning_grid.choice(trials(e))
 
 
 def scores(
@@ -181,26 +147,17 @@ def contrasts(e: Evidence, reading: str = "zero-shot", by: tuple[str, ...] = ())
     table = scores(e, reading, by)
     if table.empty:
         return table
-    have = set(table.variant)
-    pairs = [pair for pair in PRIMARY if have.issuperset(pair)]
+    pairs = tuning_grid.have_both(table)
     if not pairs:
         return table.iloc[:0]
     family = ", ".join(["tuned contrasts", *by, *([] if reading == "zero-shot" else [reading])])
     found = transfer_score.contrasts(table, pairs, CONFIRMING_SEEDS, by, family, e.margin)
-    if found.empty:
-        return found
-    due = len(found) // len(pairs) * (len(PRIMARY) - len(pairs))
-    corrected = statistics.adjust([*found.p, *[1.0] * due])[: len(found)]
-    return found.assign(p_adjusted=corrected, clear=corrected < statistics.ALPHA)
+    return found if found.empty else tuning_grid.of_four(found, len(pairs))
 
 
 def at_edge(e: Evidence) -> list[str]:
     """Objectives whose chosen rate is the lowest or the highest that was tried of them."""
-    return [
-        variant
-        for variant, rows in trials(e).groupby("variant", sort=False)
-        if rows[rows.chosen].rate.iloc[0] in (rows.rate.min(), rows.rate.max())
-    ]
+    return tuning_grid.at_edge(trials(e))
 
 
 def tuned(e: Evidence) -> str | None:
@@ -275,25 +232,6 @@ def at_each_rate(e: Evidence) -> str | None:
     return (
         f"At equal learning rates, each at the weight that its source chose there (points, "
         f"{len(CHOOSING)} seeds of the choice): {'; '.join(said)}."
-    )
-
-
-def on_decisive_seeds(e: Evidence) -> str | None:
-    """The tuned contrast on the edge once more, on planned seeds, as far as they are trained."""
-    if contrasts(e).empty:
-        return None
-    table = scores(e, seeds=DECISIVE_SEEDS)
-    if table.empty:
-        return None
-    found = transfer_score.contrasts(table, [AGAIN], DECISIVE_SEEDS, margin=e.margin)
-    if found.empty:
-        return None
-    row = next(found.itertuples())
-    return (
-        f"The same settings on {row.n_seeds:.0f} of {len(DECISIVE_SEEDS)} decisive seeds, which "
-        "had no part in the choice either (asked because the first came out on the edge, when the "
-        f"combination's scores there were known; not corrected): {against(row)} {told(row)}, above "
-        f"in {row.n_above:.0f}."
     )
 
 

@@ -15,9 +15,10 @@ from vjepa_lib.analysis import (
     transfer_answer,
     transfer_beside,
     transfer_factorial,
-    transfer_larger,
+    transfer_larger_tuned,
     transfer_learned,
     transfer_score,
+    transfer_singles,
     transfer_tuned,
     transfer_views,
 )
@@ -153,8 +154,8 @@ def effects(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
 
 
 def larger(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
-    """Accuracies one size up, at both kinds of weights."""
-    data = transfer_larger.levels(evidence.zero_shot)
+    """Accuracies one size up, untuned and tuned."""
+    data = transfer_larger_tuned.levels(evidence.zero_shot)
     own = replace(gallery, profile=f"{transfer_recorded.LARGER}, recorded")
     return _kept(
         own, "fig-larger", transfer.larger(data), data, caption,
@@ -166,6 +167,12 @@ def beside(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """What contrasts and objectives add to each other."""
     data = transfer_beside.contrasts(evidence.zero_shot)
     return _recorded(gallery, evidence, "fig-beside", transfer.beside(data), data, caption)
+
+
+def singles(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
+    """What the study's other single objectives bring over their baselines."""
+    data = transfer_singles.contrasts(evidence.zero_shot)
+    return _recorded(gallery, evidence, "fig-singles", transfer.singles(data), data, caption)
 
 
 def interactions(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:

@@ -26,6 +26,7 @@ from vjepa_lib.analysis import (
     combination,
     transfer_answer,
     transfer_evidence,
+    transfer_verdicts,
     transfer_views,
 )
 from vjepa_lib.audit import published, twelve_claims
@@ -42,6 +43,8 @@ from vjepa_lib.study import measured, recorded
 
 README = ROOT / "README.md"
 PICTURES = ROOT / "docs" / "pictures"
+# What stands before the table of verdicts, which has the numbers.
+FIRST = (transfer_answer.in_short, transfer_answer.contrast_learned, transfer_answer.recorded)
 _PIECE = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -71,16 +74,21 @@ def _bullets(sentences: list[str]) -> str:
 
 
 def short_answer() -> str:
-    """The answer in three sentences, and how much of the plan they stand on."""
-    asked = (*transfer_answer.SHORT, transfer_answer.recorded)
-    return "\n\n".join(transfer_answer.answered(evidence(), asked)) + "\n"
+    """The answer in a few sentences, and how much of the plan they stand on."""
+    return "\n\n".join(transfer_answer.answered(evidence(), FIRST)) + "\n"
+
+
+def verdict_table() -> str:
+    """What is said of each combination, by size and way of tuning."""
+    table = transfer_verdicts.verdicts(evidence())
+    names = {"against_vclr": "against VCLR", "against_other": "against the other part"}
+    return format_table(table.rename(columns=names | {"n_seeds": "seeds"}), 0)
 
 
 def long_answer() -> str:
     """Everything else that the transfer study shows."""
-    first = (*transfer_answer.SHORT, transfer_answer.recorded)
     said = transfer_answer.answered(
-        evidence(), [ask for ask in transfer_answer.SENTENCES if ask not in first]
+        evidence(), [ask for ask in transfer_answer.SENTENCES if ask not in FIRST]
     )
     return _bullets(said)
 
@@ -114,6 +122,7 @@ def verdicts() -> str:
 
 PIECES: dict[str, Callable[[], str]] = {
     "answer": short_answer,
+    "answer-table": verdict_table,
     "accuracies": accuracies,
     "more": long_answer,
     "retrained": retrained,

@@ -96,9 +96,21 @@ def variations(table: pd.DataFrame) -> Figure:
 
 
 def larger(table: pd.DataFrame) -> Figure:
-    """Accuracies one size up, at both kinds of weights; of `transfer_larger.levels`."""
+    """Accuracies one size up, untuned and tuned; of `transfer_larger_tuned.levels`."""
     xlabel = "zero-shot accuracy, mean of four tasks (%)"
-    return plots.intervals(table, "score", series="weights", xlabel=xlabel, width=5)
+    return plots.intervals(table, "score", series="settings", xlabel=xlabel, width=5)
+
+
+def singles(table: pd.DataFrame) -> Figure:
+    """The study's other single objectives; of `transfer_singles.contrasts`."""
+    return plots.intervals(
+        table,
+        "effect",
+        rows="objective",
+        panel="trained",
+        zero=True,
+        xlabel="points of the score",
+    )
 
 
 def larger_tasks(table: pd.DataFrame) -> Figure:

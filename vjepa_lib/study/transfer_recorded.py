@@ -3,7 +3,8 @@
 `data_manifests/recorded/transfer_<profile>_readings.parquet` has a row per run and reading in the
 columns of `evaluation.transfer.read_transfer`, `right` as text (`transfer_runs.unpack`);
 `transfer_<profile>_curves.parquet` a row per run and logged step (losses, RankMe, sources);
-`transfer_<profile>_runs.csv` a row per run, as `recorded` keeps them.
+`transfer_<profile>_runs.csv` a row per run, as `recorded` keeps them; and
+`transfer_<profile>_failed.csv` a row per run whose loss did not stay finite, if there are any.
 
 `python -m vjepa_lib.study.transfer_recorded --profile small` adds the finished runs of the store.
 """
@@ -56,6 +57,21 @@ def curves(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
     `source_<task>`.
     """
     return _named(_file(profile, folder, "curves.parquet"), profile, folder)
+
+
+def failed(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
+    """Runs that came to no end because their loss was not finite; empty where all did.
+
+    Returns
+    -------
+    DataFrame with `variant`, `form`, `seed`, `changed`, `step` (at which it was noticed), `commit`,
+    `gpu`, `torch`.
+    """
+    path = _file(profile, folder, "failed.csv")
+    columns = ["variant", "form", "seed", "changed", "step", "commit", "gpu", "torch"]
+    if not path.exists():
+        return pd.DataFrame(columns=columns)
+    return read_table(path, dtype={"changed": str}).fillna({"changed": ""})[columns]
 
 
 def _named(path: Path, profile: str, folder: Path) -> pd.DataFrame:
