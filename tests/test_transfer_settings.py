@@ -238,3 +238,13 @@ def test_a_contrast_of_two_kinds_of_seeds_leaves_nothing_out():
     told = transfer_elsewhere.on_other_seeds(Evidence(pd.concat([study_of(LEVELS), own])))
     first = told.split(". LD with VCLR against VCLR ")[1].split("; ")[0]
     assert first.startswith("above in ") and "leaves out" not in first
+
+
+def test_the_weight_of_fwm_is_a_setting_and_no_choice():
+    assert transfer_settings.chosen_among("ld x0.1") and not transfer_settings.chosen_among(FWM)
+    lighter = study_of({"fwm_hw_ld+vclr": 50, "fwm_hw_ld": 40}, (5, 6, 7), FWM)
+    e = Evidence(pd.concat([study_of(LEVELS), study_of(LEVELS, (5, 6, 7)), lighter]))
+    found = transfer_elsewhere.by_setting(e)
+    own = found[found.changed == FWM]
+    # LD + VCLR has no such weight: it would stand there as the study itself.
+    assert set(own.whole) == {"fwm_hw_ld+vclr"} and len(own) == 2

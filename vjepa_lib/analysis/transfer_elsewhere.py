@@ -82,11 +82,19 @@ def by_setting(e: Evidence) -> pd.DataFrame:
         found = e.contrasts(changed=changed, seeds=seeds)
         tables.append(found.assign(changed=changed, planned=False))
     found = pd.concat([t for t in tables if len(t)], ignore_index=True)
+    # FWM's weight is no setting of LD + VCLR: that would be the study once more.
+    found = found[[_concerned(r) for r in found.itertuples()]].reset_index(drop=True)
     sides = [
         side(r, corrected=r.planned) if r.n_seeds >= LEAST_SEEDS else "few"
         for r in found.itertuples()
     ]
     return found.assign(side=sides, machines=[_machines(e, r) for r in found.itertuples()])
+
+
+def _concerned(row) -> bool:
+    """Whether a setting means something to either side of a contrast; the study itself does."""
+    sides = (row.whole, row.part)
+    return not row.changed or any(transfer_settings.for_variant(v, row.changed) for v in sides)
 
 
 def _machines(e: Evidence, row) -> int:
