@@ -74,13 +74,14 @@ def test_new_seeds_judge_and_a_missing_row_counts_as_one(evidence):
     assert found.effect["ld+vclr", "vclr"] == pytest.approx(15, abs=1.5)
     said = transfer_larger_tuned.tuned_one_size_up(evidence)
     assert "9 settings each, chosen on 1 seed: LD as in the study, VCLR at learning rate" in said
-    assert "at an edge of its rates, beyond which none was tried: VCLR;" in said
+    assert "at an edge of its rates: VCLR; at an edge of its weights: VCLR, LD with VCLR;" in said
+    assert "tie" not in said
     assert "1 of 27 trials, all at the highest rate), on 5 seeds" in said
     assert (
         "LD with VCLR helps: +" in said and "FWM-HW-LD with VCLR is" not in said.split("At the")[0]
     )
     assert "Tuning by the sources cost accuracy in the targets (other seeds): LD 50" in said
-    assert "At the study's settings there" in said
+    assert "At the study's settings there" in said and "gives p 0.062" not in said
     assert transfer_larger_tuned.tuned_one_size_up in transfer_answer.SHORT
 
 
@@ -98,6 +99,49 @@ def test_what_tuning_brings_and_what_the_targets_would_choose(evidence):
     said = transfer_larger_tuned.elsewhere_one_size_up(evidence)
     assert "re-trained: LD with VCLR against VCLR +1" in said and "attentive" not in said
     assert "source:" in said
+    said = transfer_larger_tuned.tasks_tuned(evidence)
+    assert "LD with VCLR against VCLR " in said and "; on the sources +1" in said
+
+
+def test_what_speaks_against_the_verdicts_is_told(evidence):
+    said = transfer_verdicts.with_care(evidence)
+    assert said.startswith(
+        "To be read with care: one size up 1 seed chose, at an edge of its rates"
+    )
+    assert "1 of 27 trials" in said
+    assert "tuning by the sources cost accuracy in the targets (other seeds): LD 50" in said
+    assert "over which untuned LD with VCLR has +2" in said
+    assert "lies below" not in said  # LD with VCLR helps, and is above all others
+    low = LEVELS | {"ld+vclr": 55, "fwm_hw_ld": 58, "ld": 50, "vclr": 50}
+    there = larger_of()
+    rows = there.readings
+    plain = study_of(low, SEEDS)
+    rows = pd.concat(
+        [rows[(rows.changed != "") | (rows.seed >= 30)], plain[plain.kind != "supervised"]]
+    )
+    said = transfer_verdicts.with_care(
+        evidence_of(Evidence(rows.assign(gpu="H9"), curves=there.curves, failed=there.failed))
+    )
+    assert "LD with VCLR, which helps at the study's settings there (55" in said
+    assert "lies below FWM-HW-LD alone (58" in said
+    assert transfer_verdicts.with_care in transfer_answer.SHORT
+
+
+def test_a_tie_is_told_and_so_is_an_edge_of_the_weights():
+    table = pd.DataFrame(
+        [
+            ("ld", "", 0.002, "as in the study", 70.0, True),
+            ("ld", "ld x10", 0.002, "LD x10", 70.0, False),
+            ("vclr", "vclr x10", 0.002, "VCLR x10", 70.0, True),
+            ("vclr", "lr 0.004", 0.004, "as in the study", 60.0, False),
+        ],
+        columns=["variant", "changed", "rate", "weight", "source", "chosen"],
+    )
+    assert tuning_grid.ties(table) == {"ld": ["ld x10"]}
+    assert tuning_grid.at_edge(table, "weight") == ["vclr"]
+    said = tuning_grid.reserves(table, ["ld", "vclr"])
+    assert said[-1] == "chosen from a tie, as the first: LD with LD x10"
+    assert tuning_grid.reserves(table[table.variant == "ld"], ["vclr"]) == []
 
 
 def test_confirming_seeds_stay_out_of_the_planned_table(evidence):
@@ -115,7 +159,9 @@ def test_the_loss_of_the_contrast_untuned_and_tuned(evidence):
     ]
     curves = pd.concat([there.curves, pd.DataFrame(rows)])
     e = evidence_of(Evidence(there.readings, curves=curves, failed=there.failed))
-    assert transfer_larger_tuned.learned_tuned(e).endswith("VCLR 6.0 to 3.0.")
+    assert transfer_larger_tuned.learned_tuned(e).endswith(
+        "VCLR 6.0 to 3.0 (3.0 to 3.0; 9.0 on the seed that chose)."
+    )
     assert transfer_larger_tuned.learned_tuned(evidence) is None  # no curve has that loss
 
 

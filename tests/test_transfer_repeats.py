@@ -5,7 +5,13 @@ import pytest
 from test_transfer_answer import study_of
 from test_transfer_tuned import BEST, TUNED, grid_of
 
-from vjepa_lib.analysis import transfer_answer, transfer_elsewhere, transfer_repeats
+from vjepa_lib.analysis import (
+    transfer_answer,
+    transfer_elsewhere,
+    transfer_repeats,
+    transfer_tasks,
+    transfer_verdicts,
+)
 from vjepa_lib.analysis.transfer_evidence import Evidence
 from vjepa_lib.analysis.transfer_score import CONFIRMING_SEEDS, FURTHER_SEEDS
 from vjepa_lib.analysis.transfer_tuned import CHOOSING
@@ -29,9 +35,28 @@ def test_seeds_kept_for_it_test_once_and_all_together_estimate():
     said = transfer_repeats.asked_again(e)
     assert "LD with VCLR against VCLR +" in said and "(p below 0.001), above in 10 of 10" in said
     assert "above in 3 of 3 (of 10 planned) decisive seeds" in said
-    assert "on all 18 that had no part in the choice (an estimate, not a test)" in said
+    assert "on all 18 seeds that had no part in the choice (an estimate, not a test)" in said
+    assert "By task: " in said and "; without " in said
     assert "against LD" not in said  # which is not trained there
     assert transfer_repeats.asked_again in transfer_answer.SHORT
+
+
+def test_a_contrast_that_one_task_makes_is_told_as_one():
+    level = with_seeds(FURTHER_SEEDS, {"vclr": 60, "ld+vclr": 60})
+    rows = level.readings.copy()
+    up = (rows.variant == "ld+vclr") & (rows.seed >= 30) & (rows.task == "trajectory")
+    rows.loc[up, "top1"] += 12
+    rows.loc[up | ((rows.variant == "ld+vclr") & (rows.seed < 40)), "right"] = ""
+    confirming = (rows.variant == "ld+vclr") & rows.seed.isin(CONFIRMING_SEEDS)
+    rows.loc[confirming & (rows.task != "trajectory"), "top1"] -= TUNED["ld+vclr"] - TUNED["vclr"]
+    e = Evidence(rows, curves=level.curves)
+    apart = transfer_repeats.by_task(e)
+    assert apart.leader == "trajectory" and apart.effects["trajectory"] > 10
+    assert abs(apart.without["mean"]) < 1 and apart.n_seeds == 15
+    said = transfer_verdicts.with_care(e)
+    assert "what tuned LD with VCLR has over VCLR is one task's: trajectory +" in said
+    # Where the other tasks carry it too, there is nothing to beware of.
+    assert transfer_verdicts.with_care(with_seeds(FURTHER_SEEDS)) is None
 
 
 def test_a_difference_within_the_margin_is_said_to_be_one():
@@ -52,3 +77,19 @@ def test_these_seeds_enter_no_other_table():
     assert set(FURTHER_SEEDS).isdisjoint({*CHOOSING, *CONFIRMING_SEEDS})
     assert set(FURTHER_SEEDS).isdisjoint(transfer_elsewhere.other_seeds(e))
     assert set(FURTHER_SEEDS).isdisjoint(transfer_elsewhere.weights(e).seed)
+
+
+def test_a_contrast_below_zero_is_led_by_its_lowest_task():
+    rows = [
+        {"variant": v, "seed": s, "task": t, "score": 50.0 + s + add}
+        for v, adds in (("a", {"x": -9, "y": 2}), ("b", {"x": 0, "y": 0}))
+        for t, add in adds.items()
+        for s in range(3)
+    ]
+    table = pd.DataFrame(rows)
+    found = transfer_tasks.by_task(table, ("a", "b"))
+    assert list(found.effects.items()) == [("x", -9.0), ("y", 2.0)] and found.without["mean"] == 2
+    assert found.text().startswith("x -9.0, y +2.0; without x +2.0 [")
+    for less in (table.iloc[:0], table[table.seed == 0], table[table.task == "x"]):
+        assert transfer_tasks.by_task(less, ("a", "b")) is None
+    assert transfer_tasks.by_task(table, ("a", "c")) is None

@@ -5,7 +5,13 @@ import pytest
 from test_transfer_answer import study_of
 from test_transfer_views import looks
 
-from vjepa_lib.analysis import transfer_elsewhere, transfer_settings, transfer_tuned, tuning_grid
+from vjepa_lib.analysis import (
+    transfer_elsewhere,
+    transfer_evidence,
+    transfer_settings,
+    transfer_tuned,
+    tuning_grid,
+)
 from vjepa_lib.analysis.transfer_evidence import Evidence
 from vjepa_lib.analysis.transfer_score import CONFIRMING_SEEDS, DECISIVE_SEEDS
 from vjepa_lib.analysis.transfer_tuned import CHOOSING
@@ -60,7 +66,8 @@ def test_sources_choose_and_new_seeds_confirm(evidence):
     assert found.effect["ld+vclr", "vclr"] > 0 and "2 tests" in found.family.iloc[0]
     said = transfer_tuned.tuned(evidence)
     assert "9 settings each on 2 seeds: LD at LD x10, VCLR at VCLR x10, LD with VCLR" in said
-    assert "0.002 and LD x0.1; still at an edge of its rates: LD with VCLR), on 5 seeds" in said
+    assert "0.002 and LD x0.1; at an edge of its rates: LD with VCLR; at an edge of its" in said
+    assert "weights: VCLR, LD, LD with VCLR), on 5 seeds" in said
     assert "seeds that nothing had used before: LD with VCLR helps: +" in said
     assert "But with the rate alone chosen LD with VCLR " in said and "sign test" not in said
     assert "LD with VCLR against VCLR" in transfer_tuned.at_each_rate(evidence)
@@ -103,7 +110,7 @@ def test_a_part_at_an_edge_has_one_rate_beyond_and_a_combination_has_none(eviden
         e = Evidence(rows, curves=seen)
         assert transfer_tuned.choice(e)["vclr"] == chosen
         # Whichever is chosen, it is an edge only if nothing was tried beyond it.
-        assert ("vclr" in transfer_tuned.at_edge(e)) == (chosen == "lr 0.001")
+        assert ("vclr" in tuning_grid.at_edge(transfer_tuned.trials(e))) == (chosen == "lr 0.001")
     # A rate beyond is none of those that all objectives were trained with.
     assert "lr 0.001" not in set(transfer_elsewhere.rates(e).changed)
 
@@ -149,10 +156,10 @@ def test_what_cannot_be_tested_makes_no_other_contrast_clear():
 
 def test_what_is_clear_by_a_hair_is_told_with_its_signs(evidence):
     found = transfer_tuned.contrasts(evidence)
-    assert transfer_tuned._signs(found) == ""
-    said = transfer_tuned._signs(found.assign(p_adjusted=0.04, clear=True))
+    assert transfer_evidence.signs(found) == ""
+    said = transfer_evidence.signs(found.assign(p_adjusted=0.04, clear=True))
     assert "above in 5 of 5 seeds, which an exact sign test gives p 0.062." in said
-    assert transfer_tuned._signs(found.assign(p_adjusted=0.06, clear=False)) == ""
+    assert transfer_evidence.signs(found.assign(p_adjusted=0.06, clear=False)) == ""
 
 
 def test_scores_of_two_kinds_are_told_as_counts():

@@ -44,6 +44,7 @@ from vjepa_lib.analysis.transfer_larger_tuned import (
     brought_one_size_up,
     elsewhere_one_size_up,
     learned_tuned,
+    tasks_tuned,
     tuned_one_size_up,
 )
 from vjepa_lib.analysis.transfer_learned import contrast_learned
@@ -63,7 +64,7 @@ from vjepa_lib.analysis.transfer_tuned import (
     tuned,
 )
 from vjepa_lib.analysis.transfer_tuned import elsewhere as tuned_elsewhere
-from vjepa_lib.analysis.transfer_verdicts import in_short
+from vjepa_lib.analysis.transfer_verdicts import in_short, with_care
 
 
 def recorded(e: Evidence) -> str | None:
@@ -250,6 +251,7 @@ def falls(e: Evidence) -> str | None:
 
 SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     in_short,
+    with_care,
     combination,
     tuned,
     asked_again,
@@ -277,6 +279,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     at_edges,
     brought_one_size_up,
     learned_tuned,
+    tasks_tuned,
     elsewhere_one_size_up,
     other_contrasts,
     above_both,
@@ -296,7 +299,7 @@ SENTENCES: tuple[Callable[[Evidence], str | None], ...] = (
     falls,
 )
 # The answer in a few sentences, for a first screen.
-SHORT = SENTENCES[:6]
+SHORT = SENTENCES[:7]
 
 
 def sentences(

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.stats import binomtest
 
 from vjepa_lib.analysis import statistics, transfer_score, transfer_settings
 from vjepa_lib.analysis.transfer_score import DECISIVE_SEEDS, MARGIN, PRIMARY, TITLES
 from vjepa_lib.study import transfer_recorded
 from vjepa_lib.study.recorded import FOLDER
 from vjepa_lib.study.transfer_recorded import LARGER
+
+CLOSE = 0.01  # a p above it, though below the level, is told with the signs of the seeds
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,21 @@ def judged(found: pd.DataFrame, margin: float) -> str:
         )
         said.append(f"{TITLES[whole]} {verdict(*rows)}: {parts}")
     return "; ".join(said)
+
+
+def signs(found: pd.DataFrame) -> str:
+    """Where a t test is clear and the signs of so few seeds are not; '' where nowhere."""
+    said = []
+    for row in found.itertuples():
+        if row.outcomes or not row.clear:
+            continue
+        p = binomtest(int(row.n_above), int(row.n_seeds)).pvalue
+        if row.p_adjusted > CLOSE:
+            said.append(
+                f" {against(row)} is close to the edge of chance: above in {row.n_above:.0f} of "
+                f"{row.n_seeds:.0f} seeds, which an exact sign test gives p {p:.2g}."
+            )
+    return "".join(said)
 
 
 def small(p: float) -> str:

@@ -9,16 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from scipy import stats
 
-from vjepa_lib.analysis import transfer_larger, transfer_learned, transfer_score, tuning_grid
+from vjepa_lib.analysis import (
+    transfer_larger,
+    transfer_learned,
+    transfer_score,
+    transfer_tasks,
+    tuning_grid,
+)
 from vjepa_lib.analysis.transfer_elsewhere import last_looks
-from vjepa_lib.analysis.transfer_evidence import Evidence, against, judged, once, span, verdict
+from vjepa_lib.analysis.transfer_evidence import (
+    Evidence,
+    against,
+    judged,
+    of_pair,
+    once,
+    signs,
+    span,
+    verdict,
+)
 from vjepa_lib.analysis.transfer_score import CONFIRMING_SEEDS, DECISIVE, PRIMARY, TITLES
 from vjepa_lib.analysis.transfer_settings import in_words
+from vjepa_lib.datasets import worlds
 
 CHOOSING = (0,)
 RATES = {"lr 0.001": 0.001, "": 0.002, "lr 0.004": 0.004}  # this size's own in the middle
 STUDY, TUNED = "as in the study", "tuned"
+WHERE = {STUDY: "at the study's settings", TUNED: "tuned"}
 UNTRAINED = "random_init"
 
 
@@ -57,12 +75,16 @@ def choice(e: Evidence) -> dict[str, str]:
 
 
 def _at(
-    e: Evidence, settings: Mapping[str, str], seeds: Sequence[int], reading: str = "zero-shot"
+    e: Evidence,
+    settings: Mapping[str, str],
+    seeds: Sequence[int],
+    reading: str = "zero-shot",
+    tasks: Sequence[str] = tuple(worlds.TASKS),
 ) -> pd.DataFrame:
     """Accuracies of some seeds, every objective at its own setting."""
     out = [pd.DataFrame(columns=["variant", "seed", "score", "clips", "points"])]
     for variant, changed in settings.items():
-        found = transfer_score.accuracies(e.larger.own(changed), reading)
+        found = transfer_score.accuracies(e.larger.own(changed), reading, tasks)
         found = found[(found.variant == variant) & found.seed.isin(seeds)]
         out += [found] if len(found) else []
     return pd.concat(out[1:] or out, ignore_index=True)
@@ -103,16 +125,40 @@ def tuned_one_size_up(e: Evidence) -> str | None:
     names = ", ".join(
         f"{TITLES[v]} {'at ' if picked[v] else ''}{in_words(picked[v])}" for v in asked
     )
-    edges = [TITLES[v] for v in tuning_grid.at_edge(table) if v in asked]
-    edge = f"; at an edge of its rates, beyond which none was tried: {', '.join(edges)}"
-    edge = edge if edges else ""
+    edge = "".join(f"; {said}" for said in tuning_grid.reserves(table, asked))
     size = len(tuning_grid.grid(asked[0], RATES))
     return (
         f"One size up with rate and weight tuned in the same way (points of accuracy; {size} "
         f"settings each, chosen on {len(CHOOSING)} seed: {names}{edge}{_lost(e, asked)}), on "
         f"{span(found.n_seeds)} seeds that nothing of this size had used: {said}."
-        f"{_cost(e)}{_untuned(e)}"
+        f"{signs(found)}{_cost(e)}{_untuned(e)}"
     )
+
+
+def reserves(e: Evidence) -> list[str]:
+    """What is to be said against the verdicts of this size, in words; nothing without them."""
+    found = contrasts(e)
+    if found.empty:
+        return []
+    asked = [v for v in DECISIVE if v in {*found.whole, *found.part}]
+    chose = f"one size up {len(CHOOSING)} seed chose"
+    said = [", ".join([chose, *tuning_grid.reserves(trials(e), asked)]) + _lost(e, asked)]
+    means = levels(e).set_index(["settings", "variant"]).score
+    plain = transfer_larger.contrasts(e)
+    plain = plain[plain.weights == transfer_larger.STUDY]
+    for settings, table in ((STUDY, plain), (TUNED, found)):
+        for whole, rows in table.groupby("whole", sort=False):
+            own = means[settings].get(whole)
+            better = [v for v in DECISIVE if "+" not in v and means[settings].get(v, 0.0) > own]
+            if len(rows) > 1 and verdict(*rows.itertuples()) == "helps" and better:
+                names = ", ".join(f"{TITLES[v]} alone ({means[settings][v]:.1f})" for v in better)
+                said.append(
+                    f"{TITLES[whole]}, which helps {WHERE[settings]} there ({own:.1f}), lies below "
+                    f"{names}"
+                )
+    if cost := _cost(e):
+        said.append(cost.strip()[0].lower() + cost.strip()[1:].rstrip("."))
+    return said
 
 
 def _lost(e: Evidence, asked: Sequence[str]) -> str:
@@ -132,15 +178,33 @@ def _lost(e: Evidence, asked: Sequence[str]) -> str:
 
 
 def _cost(e: Evidence) -> str:
-    """What the sources' choice cost in the targets, where it did; '' where nowhere."""
+    """What the sources' choice cost in the targets, where it did, and the gap to it untuned."""
     means = levels(e).pivot(index="variant", columns="settings", values="score")
     worse = [v for v in choice(e) if v in means.index and means[TUNED][v] < means[STUDY][v]]
-    said = ", ".join(f"{TITLES[v]} {means[STUDY][v]:.1f} to {means[TUNED][v]:.1f}" for v in worse)
-    return (
-        f" Tuning by the sources cost accuracy in the targets (other seeds): {said}."
-        if said
-        else ""
-    )
+    tuned, plain = _at(e, choice(e), CONFIRMING_SEEDS), _plain(e)
+    said = []
+    for variant in worse:
+        own = f"{TITLES[variant]} {means[STUDY][variant]:.1f} to {means[TUNED][variant]:.1f}"
+        for whole, part in PRIMARY:
+            here = tuned[tuned.variant == whole].score
+            there = plain[plain.variant == part].score
+            if part == variant and min(len(here), len(there)) > 1:
+                gap = stats.ttest_ind(here, there, equal_var=False)
+                low, high = gap.confidence_interval()
+                own += (
+                    f", over which untuned {TITLES[whole]} has {here.mean() - there.mean():+.1f} "
+                    f"[{low:+.1f}, {high:+.1f}]"
+                )
+        said.append(own)
+    if not said:
+        return ""
+    return f" Tuning by the sources cost accuracy in the targets (other seeds): {'; '.join(said)}."
+
+
+def _plain(e: Evidence) -> pd.DataFrame:
+    """Accuracies at the study's settings, on the seeds that were planned."""
+    found = transfer_larger.accuracies(e)
+    return found[found.weights == transfer_larger.STUDY]
 
 
 def _untuned(e: Evidence) -> str:
@@ -166,10 +230,8 @@ def levels(e: Evidence) -> pd.DataFrame:
     """
     if e.larger is None:
         return pd.DataFrame()
-    plain = transfer_larger.accuracies(e)
-    plain = plain[plain.weights == transfer_larger.STUDY]
     untrained = transfer_score.accuracies(e.larger.own())
-    tables = [(STUDY, untrained[untrained.variant == UNTRAINED]), (STUDY, plain)]
+    tables = [(STUDY, untrained[untrained.variant == UNTRAINED]), (STUDY, _plain(e))]
     tables.append((TUNED, _at(e, choice(e), CONFIRMING_SEEDS)))
     rows = []
     for variant in (UNTRAINED, *DECISIVE):
@@ -222,15 +284,36 @@ def learned_tuned(e: Evidence) -> str | None:
     for variant in transfer_learned.WITH_CONTRAST:
         own = found[found.variant == variant]
         plain = own[(own.changed == "") & ~own.seed.isin(CONFIRMING_SEEDS)].loss
-        tuned = own[(own.changed == picked.get(variant)) & own.seed.isin(CONFIRMING_SEEDS)].loss
+        own = own[own.changed == picked.get(variant)]
+        tuned, chose = (own[own.seed.isin(s)].loss for s in (CONFIRMING_SEEDS, CHOOSING))
         if len(plain) and len(tuned):
-            said.append(f"{TITLES[variant]} {plain.mean():.1f} to {tuned.mean():.1f}")
+            first = f"; {chose.mean():.1f} on the seed that chose" if len(chose) else ""
+            said.append(
+                f"{TITLES[variant]} {plain.mean():.1f} to {tuned.mean():.1f} "
+                f"({tuned.min():.1f} to {tuned.max():.1f}{first})"
+            )
     if not said:
         return None
     return (
-        f"VCLR's own loss one size up, untuned and tuned (guessing costs "
-        f"{transfer_learned.guessed():.1f}): {', '.join(said)}."
+        f"VCLR's own loss one size up, untuned and tuned (least to most of the new seeds; guessing "
+        f"costs {transfer_learned.guessed():.1f}): {', '.join(said)}."
     )
+
+
+def tasks_tuned(e: Evidence) -> str | None:
+    """The tuned contrasts one size up by task, and on the sources."""
+    found = contrasts(e)
+    if found.empty:
+        return None
+    tables = [_at(e, choice(e), CONFIRMING_SEEDS, tasks=(t,)).assign(task=t) for t in worlds.TASKS]
+    table, home = pd.concat(tables), contrasts(e, "source")
+    said = []
+    for row in found.itertuples():
+        apart = transfer_tasks.by_task(table, (row.whole, row.part))
+        source = of_pair(home, row).effect
+        at_home = f"; on the sources {source.iloc[0]:+.1f}" if len(source) else ""
+        said += [f"{against(row)} {apart.text()}{at_home}"] if apart else []
+    return f"Tuned one size up by task (points of accuracy): {'. '.join(said)}." if said else None
 
 
 def elsewhere_one_size_up(e: Evidence) -> str | None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from vjepa_lib.analysis import transfer_score, transfer_tuned
+from vjepa_lib.analysis import transfer_score, transfer_tasks, transfer_tuned
 from vjepa_lib.analysis.transfer_evidence import Evidence, against, once, small, told
 from vjepa_lib.analysis.transfer_score import CONFIRMING_SEEDS, DECISIVE_SEEDS, FURTHER_SEEDS
+from vjepa_lib.analysis.transfer_tasks import ByTask
 
 AGAIN = ("ld+vclr", "vclr")
 FURTHER, DECISIVE, ALL = "further", "decisive", "all"
@@ -40,8 +41,14 @@ def contrasts(e: Evidence) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
+@once
+def by_task(e: Evidence) -> ByTask | None:
+    """The contrast on all seeds that had no part in the choice, task by task."""
+    return transfer_tasks.by_task(transfer_tuned.scores(e, by=("task",), seeds=SEEDS[ALL]), AGAIN)
+
+
 def asked_again(e: Evidence) -> str | None:
-    """The tuned contrast on ten seeds of its own, on the decisive ones, and on all together."""
+    """The tuned contrast on all seeds without a part in the choice, and by when they were asked."""
     if transfer_tuned.contrasts(e).empty or (found := contrasts(e)).empty:
         return None
     rows = {r.seeds: r for r in found.itertuples()}
@@ -55,16 +62,19 @@ def asked_again(e: Evidence) -> str | None:
         )
     if row := rows.get(DECISIVE):
         said.append(
-            f"{told(row)}, above in {row.n_above:.0f} of {_of(row, DECISIVE_SEEDS)} decisive seeds"
+            f"{told(row)}, above in {row.n_above:.0f} of {_of(row, DECISIVE_SEEDS)} decisive "
+            "seeds, on which the combination had been seen"
         )
     if not said:
         return None
     row = rows[ALL]
-    said.append(
-        f"{told(row)} on all {row.n_seeds:.0f} that had no part in the choice (an estimate, not a "
-        "test)"
+    apart = transfer_tasks.by_task(transfer_tuned.scores(e, by=("task",), seeds=SEEDS[ALL]), AGAIN)
+    tasks = f" By task: {apart.text()}." if apart else ""
+    return (
+        f"The same settings on all {row.n_seeds:.0f} seeds that had no part in the choice (an "
+        f"estimate, not a test): {against(row)} {told(row)}. Of these, asked after the first five: "
+        f"{'; '.join(said)}.{tasks}"
     )
-    return f"The same settings on other seeds: {against(row)} {'; '.join(said)}."
 
 
 def _of(row, planned: tuple[int, ...]) -> str:

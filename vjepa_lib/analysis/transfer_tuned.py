@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from vjepa_lib.analysis import transfer_score, tuning_grid
 from vjepa_lib.analysis.transfer_elsewhere import chosen_contrasts, ends, rates, weights
@@ -21,6 +20,7 @@ from vjepa_lib.analysis.transfer_evidence import (
     minus,
     of_pair,
     once,
+    signs,
     small,
     span,
     told,
@@ -44,7 +44,6 @@ RATES = {"lr 0.002": 0.002, "": 0.004, "lr 0.008": 0.008}  # the study's own in 
 # combination is set against is held back less by the grid than the combination is.
 PARTS = ("vclr", "ld", "fwm_hw_ld")
 BEYOND = {"lr 0.002": ("lr 0.001", 0.001), "lr 0.008": ("lr 0.016", 0.016)}
-CLOSE = 0.01  # a p above it, though below the level, is told with the signs of the seeds
 
 
 def grid(variant: str) -> dict[str, tuple[str, str]]:
@@ -155,11 +154,6 @@ def contrasts(e: Evidence, reading: str = "zero-shot", by: tuple[str, ...] = ())
     return found if found.empty else tuning_grid.of_four(found, len(pairs))
 
 
-def at_edge(e: Evidence) -> list[str]:
-    """Objectives whose chosen rate is the lowest or the highest that was tried of them."""
-    return tuning_grid.at_edge(trials(e))
-
-
 def tuned(e: Evidence) -> str | None:
     """The answer when rate and weight of every objective were tuned."""
     found = contrasts(e)
@@ -168,11 +162,10 @@ def tuned(e: Evidence) -> str | None:
     table, picked = trials(e), choice(e)
     asked = [v for v in DECISIVE if v in {*found.whole, *found.part}]
     names = [f"{TITLES[v]} {'at ' if picked[v] else ''}{in_words(picked[v])}" for v in asked]
-    edges = [TITLES[v] for v in at_edge(e) if v in asked]
     more = [TITLES[v] for v in asked if len(table[table.variant == v]) > len(grid(v))]
     tried = f"{len(grid(asked[0]))} settings each on {len(CHOOSING)} seeds"
     tried += f", one rate beyond for {', '.join(more)}" if more else ""
-    edge = f"; still at an edge of its rates: {', '.join(edges)}" if edges else ""
+    edge = "".join(f"; {said}" for said in tuning_grid.reserves(table, asked))
     said = [judged(found, e.margin)] if found.whole.duplicated().any() else []
     for row in found[~found.whole.duplicated(keep=False)].itertuples():
         p = "" if row.outcomes else f" (Holm p {small(row.p_adjusted)})"
@@ -184,23 +177,8 @@ def tuned(e: Evidence) -> str | None:
         "With learning rate and weight tuned together on the source's validation clips, on a grid "
         f"drawn after the planned results had been seen ({tried}: {', '.join(names)}{edge}), on "
         f"{count} seeds that nothing had used before: {'; '.join(said)}."
-        f"{_signs(found)}{_alone(e)}"
+        f"{signs(found)}{_alone(e)}"
     )
-
-
-def _signs(found: pd.DataFrame) -> str:
-    """Where a t test is clear and the signs of so few seeds are not; '' where nowhere."""
-    said = []
-    for row in found.itertuples():
-        if row.outcomes or not row.clear:
-            continue
-        p = binomtest(int(row.n_above), int(row.n_seeds)).pvalue
-        if row.p_adjusted > CLOSE:
-            said.append(
-                f" {against(row)} is close to the edge of chance: above in {row.n_above:.0f} of "
-                f"{row.n_seeds:.0f} seeds, which an exact sign test gives p {p:.2g}."
-            )
-    return "".join(said)
 
 
 def _alone(e: Evidence) -> str:

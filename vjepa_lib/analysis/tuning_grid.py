@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import pandas as pd
 
 from vjepa_lib.analysis import statistics
-from vjepa_lib.analysis.transfer_score import PRIMARY
+from vjepa_lib.analysis.transfer_score import PRIMARY, TITLES
 from vjepa_lib.analysis.transfer_settings import in_words
 
 _ALONE = ("{0} x0.1", "", "{0} x10")
@@ -101,13 +101,41 @@ def choice(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(rows.variant, rows.changed, strict=True))
 
 
-def at_edge(table: pd.DataFrame) -> list[str]:
-    """Objectives of `trials` whose chosen rate is the lowest or highest that was tried of them."""
-    return [
-        variant
-        for variant, rows in table.groupby("variant", sort=False)
-        if rows[rows.chosen].rate.iloc[0] in (rows.rate.min(), rows.rate.max())
+def at_edge(table: pd.DataFrame, what: str = "rate") -> list[str]:
+    """Objectives of `trials` whose chosen rate, or weight, is the first or last that was tried."""
+    found = []
+    for variant, rows in table.groupby("variant", sort=False):
+        picked = rows[rows.chosen][what].iloc[0]
+        if what == "rate":
+            ends = (rows.rate.min(), rows.rate.max())
+        else:
+            ends = tuple(in_words(WEIGHTS[variant][i]) for i in (0, -1))
+        found += [variant] if picked in ends else []
+    return found
+
+
+def ties(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Settings that read the sources as well as the chosen one, which came first in the grid."""
+    found = {}
+    for variant, rows in table.groupby("variant", sort=False):
+        best = rows[(rows.source == rows.source.max()) & ~rows.chosen]
+        if len(best):
+            found[variant] = best.changed.tolist()
+    return found
+
+
+def reserves(table: pd.DataFrame, asked: Collection[str]) -> list[str]:
+    """What is to be said against the choices of some objectives, in words: edges and ties."""
+    said = []
+    for what in ("rate", "weight"):
+        names = [TITLES[v] for v in at_edge(table, what) if v in asked]
+        said += [f"at an edge of its {what}s: {', '.join(names)}"] if names else []
+    even = [
+        f"{TITLES[v]} with {' and '.join(map(in_words, others))}"
+        for v, others in ties(table).items()
+        if v in asked
     ]
+    return said + ([f"chosen from a tie, as the first: {', '.join(even)}"] if even else [])
 
 
 def have_both(table: pd.DataFrame) -> list[tuple[str, str]]:

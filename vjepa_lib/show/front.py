@@ -44,7 +44,12 @@ from vjepa_lib.study import measured, recorded
 README = ROOT / "README.md"
 PICTURES = ROOT / "docs" / "pictures"
 # What stands before the table of verdicts, which has the numbers.
-FIRST = (transfer_answer.in_short, transfer_answer.contrast_learned, transfer_answer.recorded)
+FIRST = (
+    transfer_answer.in_short,
+    transfer_answer.with_care,
+    transfer_answer.contrast_learned,
+    transfer_answer.recorded,
+)
 _PIECE = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -82,7 +87,8 @@ def verdict_table() -> str:
     """What is said of each combination, by size and way of tuning."""
     table = transfer_verdicts.verdicts(evidence())
     names = {"against_vclr": "against VCLR", "against_other": "against the other part"}
-    return format_table(table.rename(columns=names | {"n_seeds": "seeds"}), 0)
+    names |= {"levels": "means: combination, VCLR, other part", "n_seeds": "seeds"}
+    return format_table(table.drop(columns="open").rename(columns=names), 0)
 
 
 def long_answer() -> str:
