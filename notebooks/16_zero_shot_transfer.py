@@ -205,7 +205,7 @@ print(transfer_answer.by_task(evidence))
 graded = transfer_views.by_severity(evidence)
 tasks = [c for c in graded if c not in ("variant", "seed", "severity")]
 labels = {t: f"{t}, top-1 (%)" for t in tasks}
-fig = plots.curves(graded, tasks, x="severity", columns=2, ylabels=labels, width=4.8)
+fig = plots.curves(graded, tasks, x="severity", columns=2, ylabels=labels, width=5.4)
 nb.out.figure(
     fig,
     "severities",
@@ -321,7 +321,7 @@ print(transfer_tuned.brought(evidence) or "No grid of an objective is whole.")
 # other readings, and what the targets themselves would have chosen.
 
 # %%
-ways = transfer_tuned.ways(evidence)
+ways = transfer_repeats.ways(evidence)
 if len(grid):
     caption = "The primary contrasts by way of tuning; t intervals over seeds, not corrected"
     nb.out.figure(transfer.settings(ways), "ways", ways, caption, runs)

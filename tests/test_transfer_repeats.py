@@ -39,6 +39,9 @@ def test_seeds_kept_for_it_test_once_and_all_together_estimate():
     assert "By task: " in said and "; without " in said
     assert "against LD" not in said  # which is not trained there
     assert transfer_repeats.asked_again in transfer_answer.SHORT
+    drawn = transfer_repeats.ways(e).groupby("setting", sort=False).n_seeds.max()
+    assert drawn.index[-1] == transfer_repeats.EVERY and drawn.iloc[-1] == 18
+    assert transfer_repeats.EVERY not in set(transfer_repeats.ways(grid_of()).setting)
 
 
 def test_a_contrast_that_one_task_makes_is_told_as_one():

@@ -9,12 +9,13 @@ from __future__ import annotations
 import pandas as pd
 
 from vjepa_lib.analysis import transfer_score, transfer_tasks, transfer_tuned
-from vjepa_lib.analysis.transfer_evidence import Evidence, against, once, small, told
+from vjepa_lib.analysis.transfer_evidence import Evidence, against, minus, once, small, told
 from vjepa_lib.analysis.transfer_score import CONFIRMING_SEEDS, DECISIVE_SEEDS, FURTHER_SEEDS
 from vjepa_lib.analysis.transfer_tasks import ByTask
 
 AGAIN = ("ld+vclr", "vclr")
 FURTHER, DECISIVE, ALL = "further", "decisive", "all"
+EVERY = "both tuned (all other seeds)"
 SEEDS = {
     FURTHER: FURTHER_SEEDS,
     DECISIVE: DECISIVE_SEEDS,
@@ -45,6 +46,16 @@ def contrasts(e: Evidence) -> pd.DataFrame:
 def by_task(e: Evidence) -> ByTask | None:
     """The contrast on all seeds that had no part in the choice, task by task."""
     return transfer_tasks.by_task(transfer_tuned.scores(e, by=("task",), seeds=SEEDS[ALL]), AGAIN)
+
+
+def ways(e: Evidence) -> pd.DataFrame:
+    """`transfer_tuned.ways`, with the contrast on all seeds without a part in the choice."""
+    table, found = transfer_tuned.ways(e), contrasts(e)
+    if found.empty or FURTHER not in set(found.seeds):
+        return table
+    row = found[found.seeds == ALL]
+    row = row.assign(setting=EVERY, contrast=[minus(r) for r in row.itertuples()])
+    return pd.concat([table, row[table.columns]], ignore_index=True)
 
 
 def asked_again(e: Evidence) -> str | None:

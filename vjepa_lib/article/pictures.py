@@ -17,9 +17,9 @@ from vjepa_lib.analysis import (
     transfer_factorial,
     transfer_larger_tuned,
     transfer_learned,
+    transfer_repeats,
     transfer_score,
     transfer_singles,
-    transfer_tuned,
     transfer_views,
 )
 from vjepa_lib.article.evidence import Evidence
@@ -131,7 +131,7 @@ def settings(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
 
 def ways(gallery: Gallery, evidence: Evidence, caption: Text) -> Picture:
     """The primary contrasts untuned, with rate or weight chosen, and with both tuned together."""
-    data = transfer_tuned.ways(evidence.zero_shot)
+    data = transfer_repeats.ways(evidence.zero_shot)
     return _recorded(gallery, evidence, "fig-ways", transfer.settings(data), data, caption)
 
 
