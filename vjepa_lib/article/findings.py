@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from vjepa_lib.analysis import (
-    transfer_beside,
     transfer_elsewhere,
     transfer_factorial,
     transfer_learned,
-    transfer_singles,
     transfer_tuned,
+    transfer_verdicts,
 )
 from vjepa_lib.analysis.statistics import ALPHA
 from vjepa_lib.article import pictures, statements, tables
+from vjepa_lib.article.beside import beside
 from vjepa_lib.article.evidence import Evidence
 from vjepa_lib.article.setting import percent
 from vjepa_lib.audit import readings
@@ -25,7 +25,6 @@ from vjepa_lib.show.document.blocks import (
     words,
 )
 from vjepa_lib.show.gallery import Gallery
-from vjepa_lib.study import transfer_medium
 
 IN_ABSTRACT = 2  # sentences of the answer: in short, and the contrasts that were planned
 
@@ -51,54 +50,6 @@ def abstract(evidence: Evidence) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _beside(evidence: Evidence, gallery: Gallery) -> list[Block]:
-    """One size up, and other contrasts: what is recorded beside the planned study."""
-    found: list[Block] = []
-    if evidence.larger is not None:
-        size = transfer_medium.PROFILE.encoder
-        found.append(
-            pictures.larger(
-                gallery,
-                evidence,
-                words(
-                    "The larger size: clips of {px} px and {f} frames, an encoder of width {w} and "
-                    "depth {d}. Zero-shot accuracy, mean over tasks, and t intervals over seeds; "
-                    "hollow: with rate and weight tuned at this size, other seeds. "
-                    "Runs: [@runs-larger].",
-                    px=str(size.height),
-                    f=str(size.frames),
-                    w=str(size.width),
-                    d=str(size.depth),
-                ),
-            )
-        )
-    if len(transfer_beside.contrasts(evidence.zero_shot)):
-        found.append(
-            pictures.beside(
-                gallery,
-                evidence,
-                words(
-                    "What contrasts (LTC, IIC, VCLR) and objectives add to each other in the "
-                    "transfer score ([@eq-score]); t intervals over seeds, not corrected. "
-                    "Runs: [@runs-transfer]."
-                ),
-            )
-        )
-    if len(transfer_singles.contrasts(evidence.zero_shot)):
-        found.append(
-            pictures.singles(
-                gallery,
-                evidence,
-                words(
-                    "The study's other single objectives, each against the baseline that was "
-                    "trained on the same films, in points of the transfer score ([@eq-score]); "
-                    "t intervals over seeds, not corrected. Runs: [@runs-transfer]."
-                ),
-            )
-        )
-    return found
-
-
 def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
     """The answer by the plan: probes fitted in one world, read in another."""
     blocks: list[Block] = [
@@ -109,6 +60,18 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
     detail = tuple((said,) for said in evidence.said_zero_shot if said not in short)
     if answer:
         blocks.append(Bullets(answer))
+    if len(evidence.contrasts) and len(transfer_verdicts.verdicts(evidence.zero_shot)):
+        blocks.append(
+            tables.outcomes(
+                "tab-outcomes",
+                evidence,
+                words(
+                    "What is said of each combination, by size and way of tuning: points of the "
+                    "score at the size of the study, of accuracy one size up, with t intervals "
+                    "over seeds; means of the combination, of VCLR and of the other part."
+                ),
+            )
+        )
     if len(evidence.contrasts):
         margin = f"{evidence.zero_shot.margin:g}"
         blocks += [
@@ -197,7 +160,7 @@ def zero_shot(evidence: Evidence, gallery: Gallery) -> Section:
                 ),
             ),
         ]
-    blocks += _beside(evidence, gallery)
+    blocks += beside(evidence, gallery)
     if detail:
         blocks += [paragraph("In detail, each sentence made from the recorded runs:")]
         blocks += [Bullets(detail)]

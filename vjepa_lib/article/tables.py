@@ -13,6 +13,7 @@ from vjepa_lib.analysis import (
     overview,
     transfer_answer,
     transfer_score,
+    transfer_verdicts,
 )
 from vjepa_lib.article.evidence import Evidence
 from vjepa_lib.audit import twelve_claims
@@ -264,6 +265,18 @@ def contrasts(key: str, evidence: Evidence, caption: Text) -> Table:
         )
     header = ("contrast", "score", "score of the part", "difference", "Holm p", "seeds")
     return Table(key, header, tuple(rows), caption, (3.2, 0.8, 1.1, 2.6, 0.8, 0.7))
+
+
+def outcomes(key: str, evidence: Evidence, caption: Text) -> Table:
+    """What is said of each combination, by size and way of tuning."""
+    rows = []
+    for r in transfer_verdicts.verdicts(evidence.zero_shot).itertuples():
+        where = f"{r.size}, {r.settings}"
+        numbers = (r.against_vclr, r.against_other, r.levels or "–", r.n_seeds)
+        rows.append(of((r.combination, where, Strong(r.verdict), *numbers)))
+    header = ("combination", "where", "verdict", "against VCLR", "against the other part",
+              "means", "seeds")  # fmt: skip
+    return Table(key, header, tuple(rows), caption, (1.5, 2.2, 1.0, 1.6, 1.6, 1.3, 0.5), small=True)
 
 
 def _p(p: float, least: float = 1e-3) -> str:
