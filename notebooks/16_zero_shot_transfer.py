@@ -162,8 +162,8 @@ print(transfer_answer.levels(evidence))
 # %% [markdown]
 # ## The planned contrasts
 #
-# Each combination against each of its parts, seed by seed: *helps* is said of a combination only if
-# it is above both, *harms* if it is below either.
+# Each combination against each of its parts, seed by seed: *helps* is said of a combination only
+# if it is above both, *harms* if it is below either.
 
 # %%
 nb.out.table(
@@ -277,11 +277,11 @@ print(transfer_answer.machines(evidence) or "No run was made on two machines.")
 
 # %% [markdown]
 # The weights are the setting to distrust first: that of LD is the paper's, that of VCLR ours, and
-# nothing says that the two fit together. So each of the two parts and their sum is trained at other
-# weights, and the source's validation clips choose; the worlds that the score asks have no part in
-# it. Left is what the choice sees, right what it is worth. Look at whether the two agree, and at
-# which side of VCLR the combination lies at each weight. The last sentence lets the sources choose
-# the learning rate instead, which the plan chose on the baseline alone.
+# nothing says that the two fit together. So each of the two parts and their sum is trained at
+# other weights, and the source's validation clips choose; the worlds that the score asks have no
+# part in it. Left is what the choice sees, right what it is worth. Look at whether the two agree,
+# and at which side of VCLR the combination lies at each weight. The last sentence lets the sources
+# choose the learning rate instead, which the plan chose on the baseline alone.
 
 # %%
 weighed = transfer_views.by_weights(evidence)
@@ -295,12 +295,12 @@ print(transfer_answer.with_chosen_rates(evidence) or "No other rates are recorde
 # %% [markdown]
 # ## Rate and weight together
 #
-# Do rates alone and weights alone say the same? Either way, neither settles it: VCLR may want a
-# slow rate *and* a large weight. So every objective gets a grid of three rates times three weights,
-# two seeds each, and a part alone that is chosen at an edge of the rates gets one more beyond it,
-# the combinations none. The number in bold is what the sources choose. Look at whether the
-# best place of an objective is in the middle of its block or at its edge, and then at the second
-# map, which the choice does not see: is what reads the source best what transfers best?
+# Do rates alone and weights alone say the same? Tuning one alone cannot settle it: VCLR may
+# want a slow rate *and* a large weight. So every objective gets a grid of three rates times three
+# weights, two seeds each, and a part alone that is chosen at an edge of the rates gets one more
+# beyond it, the combinations none. The number in bold is what the sources choose. Look at whether
+# the best place of an objective is in the middle of its block or at its edge, and then at the
+# second map, which the choice does not see: is what reads the source best what transfers best?
 
 # %%
 grid = transfer_tuned.trials(evidence)
@@ -314,11 +314,12 @@ print(transfer_tuned.brought(evidence) or "No grid of an objective is whole.")
 # %% [markdown]
 # What was chosen is trained anew with seeds that nothing had used. Here are the primary contrasts
 # in every way they were tuned, from not at all to both together; where there is a row of both, it
-# is the one in which parts and combinations had a like budget *and* fresh seeds. Look at whether
-# its dots are on the side of the first row; where seeds fall into two kinds there is a dot without
-# an interval, and the sentence counts them. The sentences add what a sceptic would ask: the same
-# settings on other seeds, ten of them kept for a single test, and on which task the difference
-# rests; the lead at equal rates, other readings, and what the targets themselves would have chosen.
+# is the one in which parts and combinations had nearly the same budget *and* fresh seeds. Look at
+# whether its dots are on the side of the first row; where seeds fall into two kinds there is a dot
+# without an interval, and the sentence counts them. The sentences add what a sceptic would ask:
+# the same settings on other seeds, ten of them kept for a single test, and on which task the
+# difference rests; the lead at equal rates, other readings, and what the targets themselves would
+# have chosen.
 
 # %%
 ways = transfer_repeats.ways(evidence)
@@ -358,10 +359,10 @@ print(transfer_learned.contrast_learned(evidence) or "Too few settings are recor
 # ## All sixteen cells
 #
 # So far two factorized objectives stood for the family. Here FWM, HW, LD and VCLR are switched on
-# and off in all sixteen ways, on seeds that neither the planned contrasts nor the choice of weights
-# used, at the study's weights. A filled dot is an objective, the hollow dot beside it the same with
-# VCLR. Look at whether adding VCLR moves every row by as much, and which hollow dot lies beyond
-# that of the first row, which is VCLR alone.
+# and off in all sixteen ways, on seeds that neither the planned contrasts nor the choice of
+# weights used, at the study's weights. A filled dot is an objective, the hollow dot beside it the
+# same with VCLR. Look at whether adding VCLR moves every row by as much, and which hollow dot lies
+# beyond that of the first row, which is VCLR alone.
 
 # %%
 sixteen = transfer_factorial.cells(evidence)
@@ -416,10 +417,10 @@ for ask in (transfer_factorial.one_beside, transfer_factorial.learned_again):
 # ## One size up
 #
 # All of this is of encoders with 0.2 million weights and clips of 32 px. Are these findings about
-# the objectives, or about this size? The six objectives once more on clips of 112 px and 16 frames,
-# with an encoder of 17 times as many weights, in the same worlds and with the same weights of the
-# terms. No network of that size was trained with labels, so this is plain accuracy; a hollow dot
-# has rate and weight tuned at that size, on other seeds (the section after the next). Compare the
+# the objectives, or about this size? The six objectives once more on clips of 112 px and 16
+# frames, with an encoder of 17 times as many weights, in the same worlds and with the same weights
+# of the terms. No network of that size was trained with labels, so this is plain accuracy; a
+# hollow dot has rate and weight tuned at that size, on other seeds (two cells below). Compare the
 # order of the filled dots with that of the scores above, and then how far the hollow ones move.
 
 # %%
@@ -431,9 +432,9 @@ for ask in (transfer_larger.one_size_up, transfer_larger.turned):
     print(ask(evidence) or "Nothing of that size is recorded.")
 
 # %% [markdown]
-# Where does it differ from the small size? Two things can be looked at: on which tasks, and how far
-# the contrast was learned. An encoder that is trained for as many steps as the small one, with the
-# weight that suits the small one, may have hardly begun with VCLR: then VCLR alone is a weak
+# Where does it differ from the small size? Two things can be looked at: on which tasks, and how
+# far the contrast was learned. An encoder that is trained for as many steps as the small one, with
+# the weight that suits the small one, may have hardly begun with VCLR: then VCLR alone is a weak
 # opponent. Look at whether every task goes the same way, and at VCLR's own loss.
 
 # %%
@@ -453,12 +454,12 @@ for ask in (
     print(ask(evidence) or "Nothing of that size is recorded.")
 
 # %% [markdown]
-# So the larger size gets the small one's tuning: the same three rates and three weights around its
-# own settings, the sources of one seed choose, and five seeds that nothing of that size had used
-# tell what it is worth. The highest rate was too high for half of its trials; a run whose loss does
-# not stay finite is listed as failed and not replaced. Look at where the chosen places lie in their
-# blocks, and whether `source` and `accuracy` put the same place first: one seed is little to choose
-# by.
+# So the larger size gets the small one's grid, three rates and three weights around its own
+# settings: the sources of one seed choose, and five seeds that nothing of that size had used tell
+# what it is worth. The highest rate was too high for half of its trials; a run whose loss does not
+# stay finite is listed as failed and not replaced. Look at where the chosen places lie in their
+# blocks, and whether `source` and `accuracy` put the same place first: one seed is little to
+# choose by.
 
 # %%
 tried = transfer_larger_tuned.trials(evidence)
@@ -487,8 +488,8 @@ for ask in (
 # later, at the paper's weight; IIC sets clips against each other and against themselves with their
 # time broken, at a weight that makes its gradient as long as LTC's
 # ([12](12_contrastive_learning.ipynb)). A filled dot is what the contrast adds to the objective of
-# its row, a hollow one what that objective adds to the contrast. A row with both dots right of zero
-# is a combination that pays. Which contrast is worth something alone (the first row)?
+# its row, a hollow one what that objective adds to the contrast. A row with both dots right of
+# zero is a combination that pays. Which contrast is worth something alone (the first row)?
 
 # %%
 others = transfer_beside.contrasts(evidence)
@@ -514,11 +515,11 @@ print(transfer_beside.halves_and_forms(evidence) or "No half or released form is
 # %% [markdown]
 # ## The study's other objectives
 #
-# LD is not the only way to ask for dynamics. Maskings that follow motion or hide the future, energy
-# that is kept, actions, velocities: each is set here against the baseline that was trained on the
-# same films, because the study trains some of them on films alone. Look at whether any of them
-# comes near what LD and VCLR bring alone, and whether hamiltonian and future masking, which gained
-# as much as LD on the study's own benchmarks, do so when the probe stays at home.
+# LD is not the only way to ask for dynamics. Maskings that follow motion or hide the future,
+# energy that is kept, actions, velocities: each is set here against the baseline that was trained
+# on the same films, because the study trains some of them on films alone. Look at whether any of
+# them comes near what LD and VCLR bring alone, and whether hamiltonian and future masking, which
+# gained as much as LD on the study's own benchmarks, do so when the probe is not fitted anew.
 
 # %%
 single = transfer_singles.contrasts(evidence)
@@ -596,10 +597,10 @@ for ask in (transfer_why.one_direction, transfer_why.ranks_mislead):
 #
 # A tempting explanation: the shift moves the latent, the probe looks at the old place, and is
 # wrong. It can be killed. If it holds, moving the target's mean back to the source's (which needs
-# no labels) brings back what was lost; if the leading direction is to blame, a probe that never saw
-# it reads better. Both are tried here, and beside them the alignment of the whole covariance and a
-# probe trained anew in the target. Look at whether any of them comes near the distance between
-# VCLR and the combinations, which the sentence below names.
+# no labels) brings back what was lost; if the leading direction is to blame, a probe that never
+# saw it reads better. Both are tried here, and beside them the alignment of the whole covariance
+# and a probe trained anew in the target. Look at whether any of them comes near the distance
+# between VCLR and the combinations, which the sentence below names.
 
 # %%
 gains = transfer_reasons.recovered_intervals(why)
@@ -620,17 +621,19 @@ for ask in (transfer_why.not_displaced, transfer_why.at_home, transfer_why.predi
 # %% [markdown]
 # ## What it means
 #
-# *Where*: the cells by task and shift say in which questions a combination falls behind VCLR.
+# *Where*: the cells by task and shift say in which questions a combination falls behind VCLR or
+# is ahead of it.
 # *When*: the curves say whether a source that was read early is lost while the training goes on.
 # *Under which condition*: the section on learning says whether the contrast in a combination was
 # trained in more than name. That is the first thing to ask of any table in which a term is added
-# with a small weight to another that is easier to lower; among the sixteen cells, compare the terms
-# that leave VCLR's loss where it was with those that do not. It is not the whole story: an
-# objective can transfer without contrast (the dots on the right that lie high), what LD adds at the
-# same loss is told beside it, and it says of a run little more than how well its source is read.
-# *Why*: the three sections on latents. They compare encoders that were trained anyway, so what goes
-# together there need not be cause and effect; only weights, lengths, widths and parts were set by
-# hand, and the attempts to undo the loss are interventions on the reading, not on the training.
+# with a small weight to another that is easier to lower; among the sixteen cells, compare the
+# terms that leave VCLR's loss where it was with those that do not. It is not the whole story: an
+# objective can transfer without contrast (the dots on the right that lie high), what LD adds at
+# the same loss is told beside it, and VCLR's loss says of a run little more than how well its
+# source is read. *Why*: the three sections on latents. They compare encoders that were trained
+# anyway, so what goes together there need not be cause and effect; only weights, lengths, widths
+# and parts were set by hand, and the attempts to undo the drop are interventions on the reading,
+# not on the training.
 #
 # How they are to be read. What a combination lacks under shift splits into what it lacks on its
 # source already and what the shift takes beyond that; the first is a matter of *content*, and the
@@ -639,24 +642,36 @@ for ask in (transfer_why.not_displaced, transfer_why.at_home, transfer_why.predi
 # be; VCLR asks for whatever tells a clip from others. That LD, and not something that comes with
 # it, puts one in the other's place is not shown by measuring finished encoders.
 #
-# What was not expected. Two readings that looked likely are put to a test above: that LD keeps what
-# moves and lets go of what only looks (compare the rows of motion in the combinations with those of
-# VCLR), and that a shifted world is misread because its mean has moved (compare centring with the
-# distance to VCLR). RankMe, the usual measure of collapse, was expected to order the objectives as
-# transfer does; the sentence on ranks says whether it does.
+# What was not expected. Two readings that looked likely are put to a test above: that LD keeps
+# what moves and lets go of what only looks (compare the rows of motion in the combinations with
+# those of VCLR), and that a shifted world is misread because its mean has moved (compare centring
+# with the distance to VCLR). RankMe, the usual measure of collapse, was expected to order the
+# objectives as transfer does; the sentence on ranks says whether it does.
 #
-# What is open. Rate and weight of each objective were tuned on nine places at either size, by two
-# seeds at the small one and a single one at the larger: a choice at the edge of a grid may not be
-# the best there is, one seed chooses badly (the sentences say whose accuracy it cost), and length,
-# width and FWM's weights are on neither grid. A score is a mean of four tasks, and a combination
-# can pay for one with another: the sentences by task say which. No network of the larger size was
-# trained with labels. The share of each term in the gradient is not in the recorded curves, only
-# the length of all of them together; [15](15_what_the_gradients_reach.ipynb) has it for the first
-# steps. A probe trained anew has fewer labels in the target than the source's probe had, so what it
-# does not read is not proven gone. The encoders whose contents are measured have the study's
-# weights; what LD at another weight does to those contents is not measured. Widths were not given a
-# schedule of their own, and a seed on another machine is another draw: see the
-# [plan's deviations](../docs/analysis_plan.md) for what was trained where.
+# What is open. Rate and weight of each objective were tuned on nine or ten places at either size,
+# by two seeds at the small one and a single one at the larger: a choice at the edge of a grid may
+# not be the best there is, one seed chooses badly (the sentences say whose accuracy it cost), and
+# length, width and FWM's weights are on neither grid. A score is a mean of four tasks, and a
+# combination can pay for one with another: the sentences by task say which. No network of the
+# larger size was trained with labels. The share of each term in the gradient is not in the
+# recorded curves, only the length of all of them together; [15](15_what_the_gradients_reach.ipynb)
+# has it for the first steps. A probe trained anew has fewer labels in the target than the source's
+# probe had, so what it does not read is not proven gone. The encoders whose contents are measured
+# have the study's weights; what LD at another weight does to those contents is not measured.
+# Widths were not given a schedule of their own, and a seed on another machine is another draw: see
+# the [plan's deviations](../docs/analysis_plan.md) for what was trained where.
+
+# %% [markdown]
+# ## For looking up
+#
+# Every other sentence that the recorded runs carry.
+
+# %%
+rest = [ask for ask in transfer_answer.SENTENCES if ask not in transfer_answer.SHORT]
+for sentence in transfer_answer.answered(evidence, rest):
+    print("-", sentence)
+for sentence in transfer_why.answered(why):
+    print("-", sentence)
 
 # %% [markdown]
 # ## What we found
@@ -666,7 +681,5 @@ answers = transfer_verdicts.verdicts(evidence).drop(columns="open")
 if len(answers):
     caption = "What is said of each combination, by size and way of tuning"
     nb.out.table(answers, "verdicts", caption, runs, digits=0)
-for sentence in transfer_answer.answered(evidence):
-    print("-", sentence)
-for sentence in transfer_why.answered(why):
+for sentence in transfer_answer.answered(evidence, transfer_answer.SHORT):
     print("-", sentence)

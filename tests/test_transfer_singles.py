@@ -33,9 +33,9 @@ def test_every_objective_is_set_against_the_baseline_that_saw_its_films(evidence
 
 def test_the_sentence_counts_and_lists_them(evidence):
     said = transfer_singles.singles(evidence)
-    assert "trained on films, motions and stills 1 of 1 clearly above" in said
-    assert "trained on films alone 1 of 2 clearly above their baseline (Hamiltonian +" in said
-    assert "LD there has +" in said and "LTC" not in said and "3 seeds" in said
+    assert "trained on films, motions and stills 1 of 1 above their" in said
+    assert "trained on films alone 1 of 2 above their baseline (Hamiltonian +" in said
+    assert "motions and stills, has +" in said and "LTC" not in said and "3 seeds" in said
     assert transfer_singles.singles in transfer_answer.SENTENCES
 
 

@@ -201,9 +201,9 @@ def contrast_learned(e: Evidence) -> str | None:
         f"How far the contrast is learned: VCLR's own loss is {guessed():.1f} when guessing; at "
         f"the study's weights it ends at {ends}. "
         f"Over {found.runs} runs that train its three parts in the rendered worlds "
-        f"({found.groups} pairs of objective and setting) the score goes with it: rank correlation "
-        f"{found.rho:+.2f} [{found.low:+.2f}, {found.high:+.2f}] (bootstrap over pairs), within "
-        f"an objective {alone}, with the means of objectives and settings taken off "
+        f"({found.groups} pairs of objective and setting) the lower it ends the higher the score: "
+        f"rank correlation {found.rho:+.2f} [{found.low:+.2f}, {found.high:+.2f}] (bootstrap over "
+        f"pairs), within an objective {alone}, with the means of objectives and settings taken off "
         f"{found.apart:+.2f}"
     )
     if equal := at_equal_loss(table):

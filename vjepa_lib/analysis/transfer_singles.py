@@ -69,11 +69,11 @@ def singles(e: Evidence) -> str | None:
             for r in rows.itertuples()
         )
         above = int((rows.side == "above").sum())
-        said.append(
-            f"trained on {trained} {above} of {len(rows)} clearly above their baseline ({numbers})"
-        )
-    beside = f" {TITLES['ld']} there has {ld.effect.iloc[0]:+.1f}." if len(ld) else ""
+        said.append(f"trained on {trained} {above} of {len(rows)} above their baseline ({numbers})")
+    own = f"{TITLES['ld']}, trained on {WORDS['mixed']}, has"
+    beside = f" {own} {ld.effect.iloc[0]:+.1f} over its own." if len(ld) else ""
     return (
         "The study's other single objectives, points over the baseline of the same films "
-        f"(described, not tested; {span(found.n_seeds)} seeds): {'; '.join(said)}.{beside}"
+        f"(described, not tested, intervals not corrected; {span(found.n_seeds)} seeds): "
+        f"{'; '.join(said)}.{beside}"
     )

@@ -44,12 +44,7 @@ from vjepa_lib.study import measured, recorded
 README = ROOT / "README.md"
 PICTURES = ROOT / "docs" / "pictures"
 # What stands before the table of verdicts, which has the numbers.
-FIRST = (
-    transfer_answer.in_short,
-    transfer_answer.with_care,
-    transfer_answer.contrast_learned,
-    transfer_answer.recorded,
-)
+FIRST = (transfer_answer.in_short, transfer_answer.with_care)
 _PIECE = re.compile(r"(<!-- made: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
