@@ -17,7 +17,7 @@ from vjepa_lib.show import look, plots, report
 from vjepa_lib.show.gallery import RECORDED, Gallery, read_index, write_index
 from vjepa_lib.show.look import FAMILIES, family, label, marker
 from vjepa_lib.show.plots import frames as frames_module
-from vjepa_lib.show.tables import format_table
+from vjepa_lib.show.tables import format_cell, format_table
 from vjepa_lib.study.titles import spelt, spelt_in
 from vjepa_lib.study.variants import VARIANTS
 
@@ -389,3 +389,10 @@ def test_a_cloud_names_its_means_and_marks_places():
     faint, large = (c for c in ax.collections if len(c.get_offsets()))
     assert len(faint.get_offsets()) == 6 and len(large.get_offsets()) == 3
     assert faint.get_sizes()[0] < large.get_sizes()[0]
+
+
+def test_a_half_is_rounded_alike_whatever_the_last_bits_say():
+    below, above = 0.985 - 1e-15, 0.985 + 1e-15
+    assert f"{below:.2f}" != f"{above:.2f}"  # why it is asked
+    assert format_cell(below, 2) == format_cell(above, 2)
+    assert format_cell(3e-16, 4) == "3.0e-16" and format_cell(-0.125, 2) == f"{-0.125:.2f}"

@@ -90,6 +90,8 @@ _SIDES = {
 
 
 def _sides(rows: list) -> str:
+    if len({side(r) for r in rows}) == 1:
+        return _SIDES[side(rows[0])].format("both parts")
     return ", ".join(_SIDES[side(r)].format(TITLES[r.part]) for r in rows)
 
 

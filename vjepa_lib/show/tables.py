@@ -21,7 +21,8 @@ def format_cell(value: object, digits: int) -> str:
     if isinstance(value, (float, np.floating)):
         if 0 < abs(value) < 0.5 * 10**-digits:
             return f"{value:.1e}"
-        return f"{value:.{digits}f}"
+        # What machines compute differs in the last bits: a half is rounded alike on all of them.
+        return f"{round(float(value), digits + 8):.{digits}f}"
     return str(value)
 
 
