@@ -16,6 +16,7 @@ from vjepa_lib.analysis import (
 from vjepa_lib.analysis.transfer_evidence import Evidence
 from vjepa_lib.analysis.transfer_larger_tuned import CHOOSING, RATES, STUDY, TUNED
 from vjepa_lib.analysis.transfer_score import CONFIRMING_SEEDS, DECISIVE
+from vjepa_lib.errors import DataError
 from vjepa_lib.show import transfer
 from vjepa_lib.study import transfer_recorded
 
@@ -211,3 +212,11 @@ def test_recorded_failures_are_runs_of_the_grid_and_have_no_readings():
     tried = len(table) + int(lost.seed.isin(CHOOSING).sum())
     assert tried == sum(len(tuning_grid.grid(v, RATES)) for v in tuning_grid.WEIGHTS)
     assert transfer_recorded.failed("small").empty
+
+
+@pytest.mark.parametrize("keep", [0, 1, 40])
+def test_a_damaged_table_of_failures_is_one_sentence(tmp_path, keep):
+    whole = (transfer_recorded.FOLDER / "transfer_medium_failed.csv").read_text()
+    (tmp_path / "transfer_medium_failed.csv").write_text(whole[:keep])
+    with pytest.raises(DataError, match="is damaged or cannot be read"):
+        transfer_recorded.failed("medium", tmp_path)

@@ -247,15 +247,10 @@ def brought_one_size_up(e: Evidence) -> str | None:
     if contrasts(e).empty:
         return None
     drawn, table = levels(e), trials(e)
-    told = drawn.assign(text=[r.outcomes or f"{r.score:.1f}" for r in drawn.itertuples()])
-    wide = told.pivot(index="variant", columns="settings", values="text")
-    wide = wide.loc[list(dict.fromkeys(drawn.variant))].dropna()
-    means = ", ".join(f"{TITLES[v]} {r[STUDY]} to {r[TUNED]}" for v, r in wide.iterrows())
-    places = []
-    for variant in wide.index:
-        own = table[table.variant == variant]
-        better = int((own.score > own[own.chosen].score.iloc[0]).sum())
-        places.append(f"{better} of {len(own)} in {TITLES[variant]}")
+    both = tuning_grid.side_by_side(drawn, STUDY, TUNED)
+    means = ", ".join(f"{TITLES[v]} {before} to {after}" for v, (before, after) in both.items())
+    counts = {v: tuning_grid.better(table, v) for v in both}
+    places = [f"{n} of {tried} in {TITLES[v]}" for v, (n, tried) in counts.items()]
     return (
         f"Accuracies one size up untuned and tuned (other seeds, not paired): {means}. Settings "
         f"that transfer better than the chosen one on the seed of the choice: {', '.join(places)}."

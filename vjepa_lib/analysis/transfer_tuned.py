@@ -240,18 +240,11 @@ def brought(e: Evidence) -> str | None:
     table, drawn = trials(e), levels(e)
     if drawn.empty:
         return None
-    told_levels = drawn.assign(text=[r.outcomes or f"{r.score:.1f}" for r in drawn.itertuples()])
-    wide = told_levels.pivot(index="variant", columns="settings", values="text")
-    wide = wide.loc[list(dict.fromkeys(drawn.variant))].dropna()
-    means = ", ".join(
-        f"{TITLES[v]} {r['as in the study']} to {r['tuned']}" for v, r in wide.iterrows()
-    )
-    places, sizes = [], []
-    for variant in wide.index:
-        own = table[table.variant == variant]
-        better = int((own.score > own[own.chosen].score.iloc[0]).sum())
-        places.append(f"{better} in {TITLES[variant]}")
-        sizes.append(len(own))
+    both = tuning_grid.side_by_side(drawn, "as in the study", "tuned")
+    means = ", ".join(f"{TITLES[v]} {before} to {after}" for v, (before, after) in both.items())
+    counts = {v: tuning_grid.better(table, v) for v in both}
+    places = [f"{n} in {TITLES[v]}" for v, (n, _) in counts.items()]
+    sizes = [tried for _, tried in counts.values()]
     tried = span(pd.Series(sizes), "or")
     return (
         f"Scores untuned (planned seeds) and tuned (confirming ones, not paired): {means}. "

@@ -138,6 +138,25 @@ def reserves(table: pd.DataFrame, asked: Collection[str]) -> list[str]:
     return said + ([f"chosen from a tie, as the first: {', '.join(even)}"] if even else [])
 
 
+def side_by_side(drawn: pd.DataFrame, untuned: str, tuned: str) -> dict[str, tuple[str, str]]:
+    """What every objective reads untuned and tuned, in words; those that lack one are left out.
+
+    Parameters
+    ----------
+    drawn : a row an objective and kind of `settings`, with `score` and `outcomes`.
+    """
+    told = drawn.assign(text=[r.outcomes or f"{r.score:.1f}" for r in drawn.itertuples()])
+    wide = told.pivot(index="variant", columns="settings", values="text")
+    wide = wide.loc[list(dict.fromkeys(drawn.variant))].dropna()
+    return {v: (r[untuned], r[tuned]) for v, r in wide.iterrows()}
+
+
+def better(table: pd.DataFrame, variant: str) -> tuple[int, int]:
+    """How many settings of `trials` have a better score than the chosen one, and of how many."""
+    own = table[table.variant == variant]
+    return int((own.score > own[own.chosen].score.iloc[0]).sum()), len(own)
+
+
 def have_both(table: pd.DataFrame) -> list[tuple[str, str]]:
     """The primary contrasts whose two sides have scores."""
     have = set(table.variant)

@@ -66,12 +66,16 @@ def failed(profile: str = "small", folder: Path = FOLDER) -> pd.DataFrame:
     -------
     DataFrame with `variant`, `form`, `seed`, `changed`, `step` (at which it was noticed), `commit`,
     `gpu`, `torch`.
+
+    Raises
+    ------
+    DataError : a damaged table.
     """
     path = _file(profile, folder, "failed.csv")
     columns = ["variant", "form", "seed", "changed", "step", "commit", "gpu", "torch"]
     if not path.exists():
         return pd.DataFrame(columns=columns)
-    return read_table(path, dtype={"changed": str}).fillna({"changed": ""})[columns]
+    return read_table(path, usecols=columns, dtype={"changed": str}).fillna({"changed": ""})
 
 
 def _named(path: Path, profile: str, folder: Path) -> pd.DataFrame:
