@@ -111,7 +111,7 @@ def test_what_speaks_against_the_verdicts_is_told(evidence):
     )
     assert "1 of 27 trials" in said
     assert "tuning by the sources cost accuracy in the targets (other seeds): LD 50" in said
-    assert "over which untuned LD with VCLR has +2" in said
+    assert "(over untuned LD tuned LD with VCLR has +2" in said
     assert "lies below" not in said  # LD with VCLR helps, and is above all others
     low = LEVELS | {"ld+vclr": 55, "fwm_hw_ld": 58, "ld": 50, "vclr": 50}
     there = larger_of()

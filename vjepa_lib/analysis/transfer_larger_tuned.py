@@ -38,6 +38,7 @@ RATES = {"lr 0.001": 0.001, "": 0.002, "lr 0.004": 0.004}  # this size's own in 
 STUDY, TUNED = "as in the study", "tuned"
 WHERE = {STUDY: "at the study's settings", TUNED: "tuned"}
 UNTRAINED = "random_init"
+COST = "tuning by the sources cost accuracy in the targets (other seeds)"
 
 
 @once
@@ -127,11 +128,12 @@ def tuned_one_size_up(e: Evidence) -> str | None:
     )
     edge = "".join(f"; {said}" for said in tuning_grid.reserves(table, asked))
     size = len(tuning_grid.grid(asked[0], RATES))
+    cost = f" {COST.capitalize()}: {said_cost}." if (said_cost := _cost(e)) else ""
     return (
         f"One size up with rate and weight tuned in the same way (points of accuracy; {size} "
         f"settings each, chosen on {len(CHOOSING)} seed: {names}{edge}{_lost(e, asked)}), on "
         f"{span(found.n_seeds)} seeds that nothing of this size had used: {said}."
-        f"{signs(found)}{_cost(e)}{_untuned(e)}"
+        f"{signs(found)}{cost}{_untuned(e)}"
     )
 
 
@@ -157,7 +159,7 @@ def reserves(e: Evidence) -> list[str]:
                     f"{names}"
                 )
     if cost := _cost(e):
-        said.append(cost.strip()[0].lower() + cost.strip()[1:].rstrip("."))
+        said.append(f"{COST}: {cost}")
     return said
 
 
@@ -178,7 +180,7 @@ def _lost(e: Evidence, asked: Sequence[str]) -> str:
 
 
 def _cost(e: Evidence) -> str:
-    """What the sources' choice cost in the targets, where it did, and the gap to it untuned."""
+    """Whom `COST` is said of, and the gap to it untuned; '' where tuning made none worse."""
     means = levels(e).pivot(index="variant", columns="settings", values="score")
     worse = [v for v in choice(e) if v in means.index and means[TUNED][v] < means[STUDY][v]]
     tuned, plain = _at(e, choice(e), CONFIRMING_SEEDS), _plain(e)
@@ -192,13 +194,11 @@ def _cost(e: Evidence) -> str:
                 gap = stats.ttest_ind(here, there, equal_var=False)
                 low, high = gap.confidence_interval()
                 own += (
-                    f", over which untuned {TITLES[whole]} has {here.mean() - there.mean():+.1f} "
-                    f"[{low:+.1f}, {high:+.1f}]"
+                    f" (over untuned {TITLES[part]} tuned {TITLES[whole]} has "
+                    f"{here.mean() - there.mean():+.1f} [{low:+.1f}, {high:+.1f}])"
                 )
         said.append(own)
-    if not said:
-        return ""
-    return f" Tuning by the sources cost accuracy in the targets (other seeds): {'; '.join(said)}."
+    return "; ".join(said)
 
 
 def _plain(e: Evidence) -> pd.DataFrame:

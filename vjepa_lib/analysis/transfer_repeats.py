@@ -79,7 +79,7 @@ def asked_again(e: Evidence) -> str | None:
     if not said:
         return None
     row = rows[ALL]
-    apart = transfer_tasks.by_task(transfer_tuned.scores(e, by=("task",), seeds=SEEDS[ALL]), AGAIN)
+    apart = by_task(e)
     tasks = f" By task: {apart.text()}." if apart else ""
     return (
         f"The same settings on all {row.n_seeds:.0f} seeds that had no part in the choice (an "

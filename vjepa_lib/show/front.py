@@ -74,7 +74,7 @@ def _bullets(sentences: list[str]) -> str:
 
 
 def short_answer() -> str:
-    """The answer in a few sentences, and how much of the plan they stand on."""
+    """The answer in short, and what to know beside it."""
     return "\n\n".join(transfer_answer.answered(evidence(), FIRST)) + "\n"
 
 
